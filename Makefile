@@ -1,0 +1,42 @@
+# make pilot   the main job on real images: teacher, distilled student, bundle, report in out/pilot
+# make test    everything CI runs
+# The rest, one line each: make help
+
+ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
+PYTHON_ENV := target/python/.ready
+
+.PHONY: pilot test onnxruntime fmt clippy doc unit bench clean help
+
+pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
+	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
+
+test: fmt clippy doc unit ## everything CI runs, cheapest first
+
+onnxruntime: ## bring the pinned ONNX Runtime library, unless ORT_DYLIB_PATH names one
+	@runtime/scripts/fetch_onnxruntime.sh target/onnxruntime
+
+fmt: ## formatting as rustfmt wants it
+	cargo fmt --all -- --check
+
+clippy: ## lints, warnings denied
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## rustdoc, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+unit: onnxruntime $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
+	ASKD_PYTHON=$(CURDIR)/target/python/bin/python cargo test --workspace --locked
+
+bench: ## throughput of the training kernels
+	cargo bench --locked -p askd-compiler
+
+$(PYTHON_ENV): tests/requirements.txt
+	python3 -m venv --clear target/python
+	target/python/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+clean: ## remove all that was built, downloaded and trained
+	rm -rf target out
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14

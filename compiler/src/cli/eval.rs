@@ -1,0 +1,82 @@
+//! `askd-compile eval`.
+
+use std::path::PathBuf;
+
+use askd_compiler::data::{DataSpec, Loader, Part};
+use askd_compiler::evaluate::{EVALUATION_BATCH, Evaluation, predict, predict_bundle};
+use askd_compiler::export::Source;
+use askd_compiler::nn::Network;
+use askd_compiler::train::{RECIPE_FILE, Recipe};
+use askd_compiler::weights::import;
+use askd_compiler::{Error, Result};
+use candle_core::DType;
+
+use super::Output;
+use super::training_args::{MachineArgs, or_default};
+
+/// Accuracy of a checkpoint (in the trainer) or of a bundle (through the runtime) on test images
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  askd-compile eval --model resnet20 --weights resnet20.safetensors --data cifar10:cifar-10-binary.tar.gz\n  \
+    askd-compile eval student.askd --data fashion-mnist"
+)]
+pub(super) struct Args {
+    /// Bundle (NAME.askd), or run directory of `train` or `distill`
+    #[arg(conflicts_with_all = ["model", "weights"], required_unless_present = "model")]
+    bundle: Option<PathBuf>,
+    /// Registered network
+    #[arg(long, requires = "weights")]
+    model: Option<String>,
+    /// The network's checkpoint: .safetensors or zip .pth
+    #[arg(long, value_name = "FILE", requires = "model")]
+    weights: Option<PathBuf>,
+    /// Data set, KIND:PATH; its test images are used
+    #[arg(long, value_name = "KIND:PATH")]
+    data: DataSpec,
+    /// Mean of pixels scaled to 0..1, one a channel [default: the data kind's; a bundle has its own]
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C", conflicts_with = "bundle")]
+    mean: Vec<f32>,
+    /// Standard deviation of pixels scaled to 0..1, one a channel [default: the data kind's; a bundle has its own]
+    #[arg(long, value_delimiter = ',', value_name = "A,B,C", conflicts_with = "bundle")]
+    std: Vec<f32>,
+    #[command(flatten)]
+    machine: MachineArgs,
+}
+
+pub(super) fn run(args: Args) -> Result<Output> {
+    let device = args.machine.apply()?;
+    let images = args.data.load(Part::Test)?;
+    let evaluation = match (&args.bundle, &args.model, &args.weights) {
+        (Some(run), _, _) if run.join(RECIPE_FILE).is_file() => {
+            let source = Source::run(run)?;
+            source.check_images(&images)?;
+            let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
+            predict(&mut source.network()?, &loader)?.evaluation()
+        }
+        (Some(bundle), _, _) => predict_bundle(bundle, &images)?.evaluation(),
+        (None, Some(model), Some(weights)) => {
+            let kind = args.data.kind;
+            let (mean, std) = (or_default(&args.mean, kind.mean()), or_default(&args.std, kind.std()));
+            let recipe = Recipe::for_checkpoint(model, &args.data, &images, mean, std);
+            let graph = recipe.graph()?;
+            let mut network = Network::new(graph.clone(), &import(&graph, weights)?, DType::F32, &device)?;
+            predict(
+                &mut network,
+                &Loader::plain(images, recipe.preprocess()?, EVALUATION_BATCH),
+            )?
+            .evaluation()
+        }
+        _ => return Err(Error::invalid("eval", "BUNDLE, or --model and --weights", "neither")),
+    };
+    Output::new(describe(&evaluation), &evaluation)
+}
+
+pub(super) fn describe(evaluation: &Evaluation) -> String {
+    let Evaluation {
+        top1,
+        top5,
+        loss,
+        images,
+    } = evaluation;
+    format!("top-1 {top1:.2} %, top-5 {top5:.2} %, loss {loss:.4} nats, {images} images")
+}

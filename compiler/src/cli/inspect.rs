@@ -1,0 +1,62 @@
+//! `askd-compile inspect`.
+
+use std::path::{Path, PathBuf};
+
+use askd_compiler::inspect::{GraphReport, inspect_bundle, inspect_graph};
+use askd_compiler::train::{RECIPE_FILE, RESULT_FILE, Recipe, RunResult};
+use askd_compiler::{Result, files};
+use serde::Serialize;
+
+use super::Output;
+use super::eval::describe;
+
+/// Show what a run directory or a bundle holds: layers, shapes, parameters, multiply-accumulates, accuracy, digests
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: askd-compile inspect student.askd")]
+pub(super) struct Args {
+    /// Run directory or bundle
+    path: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<Output> {
+    if args.path.join(RECIPE_FILE).is_file() {
+        let recipe = Recipe::load(&args.path)?;
+        let network = inspect_graph(&recipe.graph()?);
+        let result: Option<RunResult> = read_result(&args.path)?;
+        let mut text = format!("{network}\nrecipe:\n{}", recipe.to_toml()?);
+        if let Some(result) = &result {
+            text += &format!("\nresult: best epoch {} of seed {}", result.best_epoch, result.seed);
+            if let Some(test) = &result.test {
+                text += &format!(", test: {}", describe(test));
+            }
+        }
+        return Output::new(
+            text,
+            &RunReport {
+                network,
+                recipe,
+                result,
+            },
+        );
+    }
+    let report = inspect_bundle(&args.path)?;
+    Output::new(report.to_string(), &report)
+}
+
+/// What is known of a run directory.
+#[derive(Serialize)]
+struct RunReport {
+    network: GraphReport,
+    recipe: Recipe,
+    result: Option<RunResult>,
+}
+
+/// The result of a run that has ended.
+fn read_result(run: &Path) -> Result<Option<RunResult>> {
+    let path = run.join(RESULT_FILE);
+    if path.exists() {
+        files::read_json(&path).map(Some)
+    } else {
+        Ok(None)
+    }
+}

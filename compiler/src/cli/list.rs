@@ -1,0 +1,77 @@
+//! `askd-compile list`.
+
+use askd_compiler::Result;
+use askd_compiler::train::Method;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::Output;
+
+/// List what there is: networks with parameters and multiply-accumulates, or distillation methods
+///
+/// Networks are counted as published: 100 classes, 3 x 32 x 32 pixels.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: askd-compile list networks --json")]
+pub(super) struct Args {
+    /// What to list
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    Networks,
+    Methods,
+}
+
+#[derive(Serialize)]
+struct NetworkRow {
+    name: &'static str,
+    parameters: usize,
+    macs: usize,
+}
+
+#[derive(Serialize)]
+struct MethodRow {
+    name: String,
+    description: String,
+}
+
+pub(super) fn run(args: &Args) -> Result<Output> {
+    match args.what {
+        What::Networks => networks(),
+        What::Methods => methods(),
+    }
+}
+
+fn networks() -> Result<Output> {
+    let mut rows = Vec::new();
+    let mut text = format!("{:<14} {:>12} {:>16}\n", "network", "parameters", "MACs");
+    for network in askd_models::networks() {
+        let graph = network.build(&network.published)?;
+        let row = NetworkRow {
+            name: network.name,
+            parameters: graph.parameter_count(),
+            macs: graph.macs(),
+        };
+        text += &format!("{:<14} {:>12} {:>16}\n", row.name, row.parameters, row.macs);
+        rows.push(row);
+    }
+    Output::new(text, &rows)
+}
+
+fn methods() -> Result<Output> {
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for method in Method::value_variants() {
+        let Some(value) = method.to_possible_value() else {
+            continue;
+        };
+        let description = value.get_help().map(ToString::to_string).unwrap_or_default();
+        text += &format!("{:<8} {description}\n", value.get_name());
+        rows.push(MethodRow {
+            name: value.get_name().to_owned(),
+            description,
+        });
+    }
+    Output::new(text, &rows)
+}

@@ -1,0 +1,28 @@
+//! `askd-compile verify`.
+
+use std::path::PathBuf;
+
+use askd_compiler::Result;
+use askd_compiler::data::DataSpec;
+use askd_compiler::verify::verify;
+
+use super::Output;
+
+/// Check a bundle: digests, input and output, golden outputs, and on demand its recorded accuracy
+///
+/// Exit code 2 if a file is not the one the manifest vouches for, 3 if the model does not give the golden outputs or the
+/// recorded accuracy.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: askd-compile verify student.askd --data fashion-mnist")]
+pub(super) struct Args {
+    /// Bundle directory, NAME.askd
+    bundle: PathBuf,
+    /// Data set whose test images must give the accuracy that the bundle records, KIND:PATH
+    #[arg(long, value_name = "KIND:PATH")]
+    data: Option<DataSpec>,
+}
+
+pub(super) fn run(args: Args) -> Result<Output> {
+    let report = verify(&args.bundle, args.data.as_ref())?;
+    Output::new(report.to_string(), &report)
+}

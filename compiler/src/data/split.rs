@@ -1,0 +1,63 @@
+//! Validation data, split off the training images.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::ImageSet;
+use crate::{Error, Result};
+
+/// The split does not follow a run's seed, so that runs of different seeds are compared on the same images.
+const SPLIT_SEED: u64 = 0x5eed_0f5e_7a11;
+
+/// Splits `fraction` of each class off as validation data; gives (training, validation).
+///
+/// # Errors
+/// [`Error::InvalidValue`] unless `fraction` is within `0..=0.5` and leaves both parts what they need.
+pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, ImageSet)> {
+    if !(0.0..=0.5).contains(&fraction) {
+        return Err(Error::invalid("--validation", "a fraction from 0 to 0.5", fraction));
+    }
+    let mut by_class = vec![Vec::new(); set.classes.len()];
+    for position in 0..set.len() {
+        by_class[set.label(position) as usize].push(position);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(SPLIT_SEED);
+    let (mut training, mut validation) = (Vec::new(), Vec::new());
+    for mut positions in by_class {
+        positions.shuffle(&mut rng);
+        let held_out = (positions.len() as f64 * fraction).round() as usize;
+        validation.extend(positions.drain(..held_out));
+        training.extend(positions);
+    }
+    training.sort_unstable();
+    validation.sort_unstable();
+    if fraction > 0.0 && validation.is_empty() {
+        return Err(Error::invalid(
+            "--validation",
+            "a fraction that holds out at least one image",
+            fraction,
+        ));
+    }
+    Ok((set.select(training), set.select(validation)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataSpec, Part};
+
+    #[test]
+    fn the_split_is_balanced_disjoint_and_stable() {
+        let set = DataSpec::embedded().load(Part::Train).unwrap();
+        let (training, validation) = split_validation(&set, 0.1).unwrap();
+        assert_eq!((training.len(), validation.len()), (9000, 1000));
+        let mut all: Vec<u32> = training.indices.iter().chain(&validation.indices).copied().collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..10_000));
+        for class in 0..10 {
+            assert_eq!((0..1000).filter(|i| validation.label(*i) == class).count(), 100);
+        }
+        assert_eq!(split_validation(&set, 0.1).unwrap().1.indices, validation.indices);
+    }
+}

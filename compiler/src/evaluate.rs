@@ -1,0 +1,224 @@
+//! Accuracy of a network on a data set.
+
+use std::path::Path;
+
+use askd_models::LOGITS;
+use askd_runtime::{Model, Preprocess, Session, SessionOptions};
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{ImageSet, Loader};
+use crate::nn::{Network, PassMode};
+use crate::{Error, Result};
+
+/// Images an evaluation pass takes at once.
+pub const EVALUATION_BATCH: usize = 250;
+
+/// Accuracy and loss on a set of images.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Percent of images whose largest logit is their class's.
+    pub top1: f64,
+    /// Percent of images whose class is among the five largest logits.
+    pub top5: f64,
+    /// Mean cross-entropy, nats.
+    pub loss: f64,
+    /// Number of images.
+    pub images: usize,
+}
+
+/// Logits of a whole set.
+#[derive(Debug, Clone)]
+pub struct Predictions {
+    /// N x K raw logits.
+    pub logits: Vec<f32>,
+    /// Classes, N.
+    pub labels: Vec<u32>,
+}
+
+impl Predictions {
+    /// Number of classes K; 0 for no images.
+    pub fn classes(&self) -> usize {
+        self.logits.len().checked_div(self.labels.len()).unwrap_or(0)
+    }
+
+    /// Each image's logits with its class.
+    pub fn rows(&self) -> impl Iterator<Item = (&[f32], u32)> {
+        self.logits
+            .chunks_exact(self.classes().max(1))
+            .zip(self.labels.iter().copied())
+    }
+
+    /// Accuracy and loss.
+    pub fn evaluation(&self) -> Evaluation {
+        let (mut top1, mut top5, mut loss) = (0_usize, 0_usize, 0.0);
+        for (logits, label) in self.rows() {
+            let own = logits[label as usize];
+            // ties go to the lower class, as argmax does; a NaN is never right
+            let ahead = |(class, other): (usize, &f32)| *other > own || (*other == own && class < label as usize);
+            let rank = logits.iter().enumerate().filter(|pair| ahead(*pair)).count();
+            let right = !own.is_nan();
+            top1 += usize::from(right && rank == 0);
+            top5 += usize::from(right && rank < 5);
+            loss += cross_entropy(logits, label, 1.0);
+        }
+        let images = self.labels.len();
+        let percent = |count: usize| 100.0 * count as f64 / images.max(1) as f64;
+        Evaluation {
+            top1: percent(top1),
+            top5: percent(top5),
+            loss: loss / images.max(1) as f64,
+            images,
+        }
+    }
+
+    /// The divisor of the logits that minimises the mean cross-entropy: golden-section search over its logarithm.
+    ///
+    /// Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
+    pub fn fit_temperature(&self) -> f32 {
+        if self.labels.is_empty() {
+            return 1.0;
+        }
+        let loss = |log: f64| {
+            self.rows()
+                .map(|(logits, label)| cross_entropy(logits, label, log.exp()))
+                .sum::<f64>()
+        };
+        let ratio = (5.0_f64.sqrt() - 1.0) / 2.0;
+        let (mut low, mut high) = (0.05_f64.ln(), 20.0_f64.ln());
+        let (mut a, mut b) = (high - ratio * (high - low), low + ratio * (high - low));
+        let (mut loss_a, mut loss_b) = (loss(a), loss(b));
+        while high - low > 1e-4 {
+            if loss_a < loss_b {
+                (high, b, loss_b) = (b, a, loss_a);
+                a = high - ratio * (high - low);
+                loss_a = loss(a);
+            } else {
+                (low, a, loss_a) = (a, b, loss_b);
+                b = low + ratio * (high - low);
+                loss_b = loss(b);
+            }
+        }
+        f64::midpoint(low, high).exp() as f32
+    }
+}
+
+/// Cross-entropy in nats of one image's logits over `temperature`.
+fn cross_entropy(logits: &[f32], label: u32, temperature: f64) -> f64 {
+    let scaled = |logit: f32| f64::from(logit) / temperature;
+    let largest = logits.iter().copied().map(scaled).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (scaled(*logit) - largest).exp()).sum();
+    largest + sum.ln() - scaled(logits[label as usize])
+}
+
+/// Logits of all images of a loader, in its order, with running statistics.
+///
+/// # Errors
+/// [`crate::Error::Tensor`], and what the loader meets.
+pub fn predict(network: &mut Network, loader: &Loader) -> Result<Predictions> {
+    let [channels, height, width] = network.graph().input_shape();
+    let mut predictions = Predictions {
+        logits: Vec::new(),
+        labels: Vec::new(),
+    };
+    for batch in loader.epoch(0, 0)? {
+        let batch = batch?;
+        let images = Tensor::from_vec(
+            batch.images,
+            (batch.labels.len(), channels, height, width),
+            &Device::Cpu,
+        )?;
+        let logits = network
+            .forward(&images.to_dtype(network.dtype())?, PassMode::Inference, &[LOGITS])?
+            .remove(0);
+        predictions
+            .logits
+            .extend(logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?);
+        predictions.labels.extend(batch.labels);
+    }
+    Ok(predictions)
+}
+
+/// Logits of all images of a loader through ONNX Runtime, one image at a time.
+///
+/// # Errors
+/// [`crate::Error::Runtime`], and what the loader meets.
+pub fn predict_session(session: &mut Session, loader: &Loader) -> Result<Predictions> {
+    let mut predictions = Predictions {
+        logits: Vec::new(),
+        labels: Vec::new(),
+    };
+    let mut logits = vec![0.0; session.interface().classes];
+    for batch in loader.epoch(0, 0)? {
+        let batch = batch?;
+        for image in batch.images.chunks_exact(batch.images.len() / batch.len().max(1)) {
+            session.run(image, &mut logits)?;
+            predictions.logits.extend(&logits);
+        }
+        predictions.labels.extend(batch.labels);
+    }
+    Ok(predictions)
+}
+
+/// Logits of a set of images through a bundle: its preprocessing, its model, ONNX Runtime.
+///
+/// # Errors
+/// [`Error::Runtime`] for a bundle that cannot be opened, [`Error::InvalidValue`] if it has another number of classes.
+pub fn predict_bundle(bundle: &Path, images: &ImageSet) -> Result<Predictions> {
+    let model = Model::open(bundle)?;
+    let (expected, got) = (model.manifest().output.classes, images.classes.len());
+    if expected != got {
+        return Err(Error::invalid(
+            "--data",
+            format!("images of {expected} classes"),
+            format!("{got} classes"),
+        ));
+    }
+    let mut session = model.session(&SessionOptions::default())?;
+    let preprocess = Preprocess::new(&model.manifest().input)?;
+    predict_session(
+        &mut session,
+        &Loader::plain(images.clone(), preprocess, EVALUATION_BATCH),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn predictions(scale: f32) -> Predictions {
+        let rows = [[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 2.0], [2.0, 0.0, 1.0]];
+        let logits = rows.iter().flatten().map(|value| value * scale).collect();
+        Predictions {
+            logits,
+            labels: vec![0, 1, 2, 2],
+        }
+    }
+
+    #[test]
+    fn counts_are_percent() {
+        let evaluation = predictions(1.0).evaluation();
+        assert_eq!((evaluation.top1, evaluation.top5, evaluation.images), (75.0, 100.0, 4));
+        let losses = [0.407_606, 0.169_846, 0.407_606, 1.407_606];
+        assert!(
+            (evaluation.loss - losses.iter().sum::<f64>() / 4.0).abs() < 1e-5,
+            "{}",
+            evaluation.loss
+        );
+    }
+
+    #[test]
+    fn nan_is_never_right() {
+        let predictions = Predictions {
+            logits: vec![f32::NAN, 0.0],
+            labels: vec![0],
+        };
+        assert_eq!(predictions.evaluation().top1, 0.0);
+    }
+
+    #[test]
+    fn temperature_undoes_a_scale() {
+        let (one, five) = (predictions(1.0).fit_temperature(), predictions(5.0).fit_temperature());
+        assert!((five / one - 5.0).abs() < 0.01, "{one} {five}");
+    }
+}

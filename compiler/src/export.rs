@@ -1,0 +1,292 @@
+//! From a trained network to a checked bundle.
+//!
+//! The exported model must do what the trainer's network does: both see every test image, one through ONNX Runtime, and
+//! a bundle is written only if their logits agree.
+
+use std::path::{Path, PathBuf};
+
+use askd_models::Graph;
+use askd_runtime::{Accuracy, Batch, GoldenData, Session, SessionOptions};
+use candle_core::{DType, Device};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::bundle::{BundleSpec, TOLERANCE, write_bundle};
+use crate::data::{DataSpec, ImageSet, Loader, Part};
+use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict, predict_session};
+use crate::nn::Network;
+use crate::onnx::{ModelInfo, write_model};
+use crate::train::{BEST_WEIGHTS, RESULT_FILE, Recipe, RunResult};
+use crate::weights::{Weights, import};
+use crate::{Error, Result, files, passes};
+
+/// Images whose outputs a bundle carries for its self-test.
+const GOLDEN_IMAGES: usize = 8;
+
+/// A trained network: what it is, its weights, how it came to be.
+#[derive(Debug, Clone)]
+pub struct Source {
+    recipe: Recipe,
+    graph: Graph,
+    weights: Weights,
+    weights_file: PathBuf,
+    result: Option<RunResult>,
+}
+
+/// How a bundle is made.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// Images one run of the model takes.
+    pub batch: Batch,
+    /// Number that rises with every bundle for one product.
+    pub sequence: u64,
+    /// Data whose test images check the export, instead of the recipe's.
+    pub data: Option<DataSpec>,
+}
+
+/// What was written, and how it was checked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exported {
+    /// Parameters after folding.
+    pub parameters: usize,
+    /// Multiply-accumulates for one image.
+    pub macs: usize,
+    /// Size of the ONNX file.
+    pub bytes: usize,
+    /// Trainer against runtime.
+    pub parity: Parity,
+    /// Accuracy through the runtime on the test images.
+    pub runtime: Evaluation,
+}
+
+/// How far the exported model is from the trainer's network.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Parity {
+    /// Images compared.
+    pub images: usize,
+    /// Largest absolute difference of two logits.
+    pub max_abs_diff: f64,
+    /// Percent of images whose largest logit is the same class.
+    pub top1_agreement: f64,
+}
+
+impl Source {
+    /// The best weights of a run directory.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Malformed`] or [`Error::WeightsMismatch`] if it is no finished run.
+    pub fn run(directory: &Path) -> Result<Self> {
+        let recipe = Recipe::load(directory)?;
+        let result = files::read_json(&directory.join(RESULT_FILE))?;
+        let source = Self::checkpoint(recipe, &directory.join(BEST_WEIGHTS))?;
+        Ok(Self {
+            result: Some(result),
+            ..source
+        })
+    }
+
+    /// A checkpoint of the recipe's network.
+    ///
+    /// # Errors
+    /// As [`import`].
+    pub fn checkpoint(recipe: Recipe, weights_file: &Path) -> Result<Self> {
+        let graph = recipe.graph()?;
+        let weights = import(&graph, weights_file)?;
+        Ok(Self {
+            recipe,
+            graph,
+            weights,
+            weights_file: weights_file.to_owned(),
+            result: None,
+        })
+    }
+
+    /// The network as it ships: nothing but what the logits need, batch norm folded.
+    ///
+    /// # Errors
+    /// [`Error::Network`] if the graph has no logits.
+    pub fn compiled(&self) -> Result<(Graph, Weights)> {
+        let mut weights = self.weights.clone();
+        let graph = passes::run_all(&self.graph, &mut weights)?;
+        Ok((graph, weights))
+    }
+
+    /// The compiled network as ONNX bytes, the very ones that a bundle of it holds.
+    ///
+    /// # Errors
+    /// As [`write_model`].
+    pub fn onnx(&self, batch: Batch, labels: &[String]) -> Result<Vec<u8>> {
+        let (graph, weights) = self.compiled()?;
+        let info = ModelInfo::new(batch).describe(&self.recipe.input_contract(), labels, self.temperature())?;
+        write_model(&graph, &weights, &info)
+    }
+
+    /// Divisor of the logits before softmax.
+    fn temperature(&self) -> f32 {
+        self.result.as_ref().map_or(1.0, |result| result.temperature)
+    }
+
+    /// The network in the trainer.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`].
+    pub fn network(&self) -> Result<Network> {
+        Network::new(self.graph.clone(), &self.weights, DType::F32, &Device::Cpu)
+    }
+
+    /// What it was trained on and for.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Checks that the network takes these images and knows their classes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`].
+    pub fn check_images(&self, images: &ImageSet) -> Result<()> {
+        let recipe = &self.recipe;
+        if images.shape == recipe.input && images.classes.len() == recipe.classes {
+            return Ok(());
+        }
+        let describe = |shape: [usize; 3], classes: usize| format!("{shape:?} images of {classes} classes");
+        let expected = describe(recipe.input, recipe.classes);
+        Err(Error::invalid(
+            "--data",
+            expected,
+            describe(images.shape, images.classes.len()),
+        ))
+    }
+
+    fn provenance(&self) -> Result<Map<String, Value>> {
+        let bytes = std::fs::read(&self.weights_file).map_err(Error::io(&self.weights_file))?;
+        let mut facts = Map::new();
+        facts.insert("weights_sha256".to_owned(), json!(askd_runtime::sha256_hex(&bytes)));
+        facts.insert("data".to_owned(), json!(self.recipe.data.kind.name()));
+        if let Some(result) = &self.result {
+            facts.insert("seed".to_owned(), json!(result.seed));
+            facts.insert("data_sha256".to_owned(), json!(result.data_digest));
+            facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
+        }
+        if let Some(distillation) = &self.recipe.distillation {
+            facts.insert("teacher".to_owned(), json!(distillation.teacher));
+            facts.insert("teacher_sha256".to_owned(), json!(distillation.teacher_digest));
+        }
+        Ok(facts)
+    }
+}
+
+/// Compiles `source` to the bundle `out`.
+///
+/// # Errors
+/// [`Error::GateFailed`] if the runtime's logits are not the trainer's within [`TOLERANCE`] or the class of any test image
+/// differs; then nothing is written.
+pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Exported> {
+    let (graph, weights) = source.compiled()?;
+    let data = options.data.as_ref().unwrap_or(&source.recipe.data);
+    let test = data.load(Part::Test)?;
+    source.check_images(&test)?;
+    let model = source.onnx(options.batch, &test.classes)?;
+    let (parity, runtime) = compare(source, &model, &test)?;
+    check_parity(&parity)?;
+
+    let measured = Accuracy {
+        data: data.kind.name().to_owned(),
+        split: "test".to_owned(),
+        images: runtime.images as u64,
+        top1: runtime.top1,
+        top5: runtime.top5,
+    };
+    let spec = BundleSpec {
+        graph: &graph,
+        weights: &weights,
+        batch: options.batch,
+        input: source.recipe.input_contract(),
+        labels: test.classes.to_vec(),
+        temperature: source.temperature(),
+        accuracy: vec![measured],
+        golden: &golden(source, &test)?,
+        sequence: options.sequence,
+        device_class: "generic".to_owned(),
+        provenance: source.provenance()?,
+    };
+    let manifest = write_bundle(out, &spec)?;
+    let bytes = manifest.variants.first().map_or(0, |variant| variant.size) as usize;
+    Ok(Exported {
+        parameters: graph.parameter_count(),
+        macs: graph.macs(),
+        bytes,
+        parity,
+        runtime,
+    })
+}
+
+/// Runs every image through the trainer's network and through ONNX Runtime.
+///
+/// # Errors
+/// [`Error::Runtime`], [`Error::Tensor`].
+pub fn compare(source: &Source, model: &[u8], images: &ImageSet) -> Result<(Parity, Evaluation)> {
+    let loader = Loader::plain(images.clone(), source.recipe.preprocess()?, EVALUATION_BATCH);
+    let reference = predict(&mut source.network()?, &loader)?;
+    let mut session = Session::from_onnx(model, &SessionOptions::default())?;
+    let exported = predict_session(&mut session, &loader)?;
+    Ok((parity(&reference, &exported), exported.evaluation()))
+}
+
+fn parity(reference: &Predictions, exported: &Predictions) -> Parity {
+    let differences = reference
+        .logits
+        .iter()
+        .zip(&exported.logits)
+        .map(|(a, b)| f64::from((a - b).abs()));
+    // NaN is the largest difference there is
+    let max_abs_diff = differences.fold(
+        0.0,
+        |worst, d| if d.is_nan() { f64::INFINITY } else { f64::max(worst, d) },
+    );
+    let same = reference
+        .rows()
+        .zip(exported.rows())
+        .filter(|((a, _), (b, _))| argmax(a) == argmax(b))
+        .count();
+    let images = reference.labels.len();
+    Parity {
+        images,
+        max_abs_diff,
+        top1_agreement: 100.0 * same as f64 / images.max(1) as f64,
+    }
+}
+
+fn argmax(logits: &[f32]) -> Option<usize> {
+    (0..logits.len()).reduce(|best, class| if logits[class] > logits[best] { class } else { best })
+}
+
+fn check_parity(parity: &Parity) -> Result<()> {
+    if parity.max_abs_diff <= f64::from(TOLERANCE) && parity.top1_agreement == 100.0 {
+        return Ok(());
+    }
+    Err(Error::GateFailed {
+        what: "exported model against the trainer's network".to_owned(),
+        expected: format!("logits within {TOLERANCE:e} and the same class for every image"),
+        got: format!(
+            "{:e} and {:.2} % of {} images",
+            parity.max_abs_diff, parity.top1_agreement, parity.images
+        ),
+    })
+}
+
+/// The first images of the test part with the trainer's logits for them.
+fn golden(source: &Source, test: &ImageSet) -> Result<GoldenData> {
+    let images = test.select(0..test.len().min(GOLDEN_IMAGES));
+    let loader = Loader::plain(images, source.recipe.preprocess()?, GOLDEN_IMAGES);
+    let outputs = predict(&mut source.network()?, &loader)?.logits;
+    let mut inputs = Vec::new();
+    for batch in loader.epoch(0, 0)? {
+        inputs.extend(batch?.images);
+    }
+    let [channels, height, width] = source.recipe.input;
+    Ok(GoldenData::new(
+        [loader.set.len(), channels, height, width],
+        inputs,
+        outputs,
+    )?)
+}

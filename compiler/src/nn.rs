@@ -1,0 +1,11 @@
+//! Layers, optimiser and initial weights: what training needs beyond the tensor library.
+
+mod init;
+pub mod kernels;
+mod network;
+pub mod ops;
+mod sgd;
+
+pub use init::initialise;
+pub use network::{Network, PassMode};
+pub use sgd::{Sgd, SgdConfig};

@@ -1,0 +1,193 @@
+//! Batch normalisation over `(N, C, H, W)`, optionally with a ReLU on the way out.
+//!
+//! Sums over images and pixels are kept in `f64`: one per plane, then added image by image.
+//! Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1 and section 3.
+
+use rayon::prelude::*;
+
+use super::element::Element;
+
+/// What follows the normalisation in the same pass over memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    None,
+    /// `max(0, x)`.
+    Relu,
+}
+
+/// Mean and biased variance of each channel over images and pixels.
+///
+/// # Shapes
+/// - `x`: `(N, C, pixels)`; returns two vectors of C
+pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f64>, Vec<f64>) {
+    // Deviations from one value of the channel, not from zero: the difference of squares then cancels nothing.
+    let pivots: Vec<f64> = (0..channels)
+        .map(|c| x.get(c * pixels).map_or(0.0, |v| v.to_f64()))
+        .collect();
+    let [sum, squares] = sum_planes(x, x, channels, pixels, |c, x, _| {
+        let d = x.to_f64() - pivots[c];
+        [d, d * d]
+    });
+    let count = (x.len() / channels.max(1)).max(1) as f64;
+    let shift = sum.iter().map(|s| s / count);
+    let var = squares
+        .iter()
+        .zip(shift.clone())
+        .map(|(s, shift)| (s / count - shift * shift).max(0.0))
+        .collect();
+    (pivots.iter().zip(shift).map(|(p, shift)| p + shift).collect(), var)
+}
+
+/// Two sums over images and pixels for each channel, of what `term(channel, a, b)` gives for each pair of elements.
+fn sum_planes<T: Element>(
+    a: &[T],
+    b: &[T],
+    channels: usize,
+    pixels: usize,
+    term: impl Fn(usize, T, T) -> [f64; 2] + Sync,
+) -> [Vec<f64>; 2] {
+    const LANES: usize = 4;
+    let planes: Vec<[f64; 2]> = a
+        .par_chunks_exact(pixels)
+        .zip(b.par_chunks_exact(pixels))
+        .enumerate()
+        .with_min_len(8)
+        .map(|(plane, (a, b))| {
+            let c = plane % channels;
+            let mut lanes = [[0.0; LANES]; 2];
+            let (a4, b4) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+            let rest = a4.remainder().iter().zip(b4.remainder());
+            for (a, b) in a4.zip(b4) {
+                for lane in 0..LANES {
+                    let [first, second] = term(c, a[lane], b[lane]);
+                    lanes[0][lane] += first;
+                    lanes[1][lane] += second;
+                }
+            }
+            let mut sums = lanes.map(|lane| (lane[0] + lane[1]) + (lane[2] + lane[3]));
+            for (a, b) in rest {
+                let [first, second] = term(c, *a, *b);
+                sums[0] += first;
+                sums[1] += second;
+            }
+            sums
+        })
+        .collect();
+    let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+    for (plane, sums) in planes.iter().enumerate() {
+        totals[0][plane % channels] += sums[0];
+        totals[1][plane % channels] += sums[1];
+    }
+    totals
+}
+
+/// `1 / sqrt(var + eps)` for each channel.
+pub fn inverse_deviation(var: &[f64], eps: f64) -> Vec<f64> {
+    var.iter().map(|v| 1.0 / (v + eps).sqrt()).collect()
+}
+
+/// `gamma * (x - mean) * inv_std + beta`, then the activation.
+///
+/// # Shapes
+/// - `x`: `(N, C, pixels)`; `gamma`, `beta`, `mean`, `inv_std`: C
+/// - returns: as `x`
+pub fn forward<T: Element>(
+    x: &[T],
+    (gamma, beta): (&[T], &[T]),
+    (mean, inv_std): (&[f64], &[f64]),
+    pixels: usize,
+    activation: Activation,
+) -> Vec<T> {
+    let channels = gamma.len();
+    let mut y = vec![T::ZERO; x.len()];
+    y.par_chunks_exact_mut(pixels.max(1))
+        .zip(x.par_chunks_exact(pixels.max(1)))
+        .enumerate()
+        .with_min_len(8)
+        .for_each(|(plane, (y, x))| {
+            let c = plane % channels;
+            let scale = gamma[c].to_f64() * inv_std[c];
+            let (scale, mean, beta) = (T::from_f64(scale), T::from_f64(mean[c]), beta[c]);
+            let normalised = y.iter_mut().zip(x);
+            match activation {
+                Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
+                Activation::Relu => normalised.for_each(|(y, x)| {
+                    let value = (*x - mean) * scale + beta;
+                    // Written so that NaN passes: a diverged network must not look alive.
+                    *y = if value < T::ZERO { T::ZERO } else { value };
+                }),
+            }
+        });
+    y
+}
+
+/// Gradients of [`forward`].
+#[derive(Debug)]
+pub struct Gradients<T> {
+    /// Of the input, shaped as the input.
+    pub x: Vec<T>,
+    /// Of the scale, C.
+    pub gamma: Vec<T>,
+    /// Of the offset, C.
+    pub beta: Vec<T>,
+}
+
+/// Gradients of [`forward`], where `y` is what it returned: the ReLU lets through what `y > 0` did.
+///
+/// With `through_statistics` the mean and variance count as functions of `x` (training), else as constants.
+pub fn backward<T: Element>(
+    (x, y, dy): (&[T], &[T], &[T]),
+    gamma: &[T],
+    (mean, inv_std): (&[f64], &[f64]),
+    pixels: usize,
+    activation: Activation,
+    through_statistics: bool,
+) -> Gradients<T> {
+    let channels = gamma.len();
+    let pixels = pixels.max(1);
+    let mut dx = match activation {
+        Activation::None => vec![T::ZERO; x.len()],
+        Activation::Relu => super::activation::relu_backward(y, dy),
+    };
+    // With a ReLU, `dx` first holds the masked gradient, so that the mask is worked out once.
+    let masked = if activation == Activation::Relu { &dx[..] } else { dy };
+    let [sum, moment] = sum_planes(x, masked, channels, pixels, |c, x, dy| {
+        let dy = dy.to_f64();
+        [dy, dy * (x.to_f64() - mean[c])]
+    });
+    let moment: Vec<f64> = moment.iter().zip(inv_std).map(|(m, s)| m * s).collect();
+    let count = (x.len() / channels.max(1)).max(1) as f64;
+    dx.par_chunks_exact_mut(pixels)
+        .zip(x.par_chunks_exact(pixels).zip(dy.par_chunks_exact(pixels)))
+        .enumerate()
+        .with_min_len(8)
+        .for_each(|(plane, (dx, (x, dy)))| {
+            let c = plane % channels;
+            let scale = gamma[c].to_f64() * inv_std[c];
+            // dx = scale * (dy - sum / count - (x - mean) * inv_std * moment / count)
+            let (slope, offset) = if through_statistics {
+                (-scale * inv_std[c] * moment[c] / count, -scale * sum[c] / count)
+            } else {
+                (0.0, 0.0)
+            };
+            let (scale, slope, offset) = (T::from_f64(scale), T::from_f64(slope), T::from_f64(offset));
+            let mean = T::from_f64(mean[c]);
+            match activation {
+                Activation::None => {
+                    let terms = dx.iter_mut().zip(x.iter().zip(dy));
+                    terms.for_each(|(dx, (x, dy))| *dx = *dy * scale + ((*x - mean) * slope + offset));
+                }
+                Activation::Relu => {
+                    let terms = dx.iter_mut().zip(x);
+                    terms.for_each(|(dx, x)| *dx = *dx * scale + ((*x - mean) * slope + offset));
+                }
+            }
+        });
+    Gradients {
+        x: dx,
+        gamma: moment.into_iter().map(T::from_f64).collect(),
+        beta: sum.into_iter().map(T::from_f64).collect(),
+    }
+}

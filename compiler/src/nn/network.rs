@@ -1,0 +1,344 @@
+//! A graph with tensors: the layers that training runs.
+
+use std::collections::BTreeMap;
+
+use askd_models::{BATCH_NORM_EPSILON, Graph, LOGITS, Node, NodeId, Op, Parameter};
+use candle_core::{DType, Device, Tensor, Var};
+
+use super::ops::{self, Activation};
+use crate::weights::{self, HostTensor, Weights};
+use crate::{Error, Result};
+
+/// Share of the new batch in batch norm's running statistics.
+///
+/// Source: `torch.nn.BatchNorm2d`, argument `momentum`.
+const STATISTICS_MOMENTUM: f64 = 0.1;
+
+/// What a forward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassMode {
+    /// Batch statistics, which move the running ones; gradients.
+    Train,
+    /// Running statistics, which stay; gradients, scale and shift included.
+    FrozenStatistics,
+    /// Running statistics; no gradients, nothing kept for them.
+    Inference,
+}
+
+/// A network ready to run: a [`Graph`] and its tensors on a device.
+#[derive(Debug, Clone)]
+pub struct Network {
+    graph: Graph,
+    trained: BTreeMap<String, Var>,
+    statistics: BTreeMap<String, Tensor>,
+    /// Per node: whether its only reader is a ReLU that is computed with it.
+    relu_fused: Vec<bool>,
+}
+
+impl Network {
+    /// The graph's layers with these weights.
+    ///
+    /// # Errors
+    /// [`Error::WeightsMismatch`] if the weights are not the graph's.
+    pub fn new(graph: Graph, weights: &Weights, dtype: DType, device: &Device) -> Result<Self> {
+        weights::check(&graph, weights, weights::IN_MEMORY)?;
+        let (mut trained, mut statistics) = (BTreeMap::new(), BTreeMap::new());
+        for Parameter { name, role, .. } in graph.parameters() {
+            let host = &weights[&name];
+            let tensor = Tensor::from_slice(&host.data, host.shape.as_slice(), device)?.to_dtype(dtype)?;
+            if role.is_trained() {
+                trained.insert(name, Var::from_tensor(&tensor)?);
+            } else {
+                statistics.insert(name, tensor);
+            }
+        }
+        let relu_fused = fusible(&graph);
+        Ok(Self {
+            graph,
+            trained,
+            statistics,
+            relu_fused,
+        })
+    }
+
+    /// The network's definition.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Type of all tensors.
+    pub fn dtype(&self) -> DType {
+        self.statistics
+            .values()
+            .chain(self.trained.values().map(Var::as_tensor))
+            .next()
+            .map_or(DType::F32, Tensor::dtype)
+    }
+
+    /// Trained tensors by name.
+    pub fn trained(&self) -> &BTreeMap<String, Var> {
+        &self.trained
+    }
+
+    /// Makes `name` the very tensor of another network: both then move together.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if there is no such tensor or the shapes differ.
+    pub fn share(&mut self, name: &str, tensor: &Var) -> Result<()> {
+        match self.trained.get_mut(name) {
+            Some(own) if own.shape() == tensor.shape() => *own = tensor.clone(),
+            Some(own) => {
+                return Err(Error::invalid(
+                    name,
+                    format!("shape {:?}", own.dims()),
+                    format!("{:?}", tensor.dims()),
+                ));
+            }
+            None => {
+                return Err(Error::invalid(
+                    name,
+                    format!("a tensor of {}", self.graph.name()),
+                    "an unknown name",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs images through the network and gives the named outputs, in the order asked for.
+    ///
+    /// # Shapes
+    /// - `images`: `(N, C, H, W)`, normalised
+    /// - feature maps come as `(N, C, H, W)`, logits as `(N, K)`
+    ///
+    /// # Errors
+    /// [`Error::Network`] for an unknown output, [`Error::Tensor`].
+    pub fn forward(&mut self, images: &Tensor, mode: PassMode, outputs: &[&str]) -> Result<Vec<Tensor>> {
+        self.forward_inspected(images, mode, outputs, &mut |_, _| Ok(()))
+    }
+
+    /// Name of the first layer whose output is not finite for these images, if any.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`].
+    pub fn first_non_finite(&mut self, images: &Tensor, mode: PassMode) -> Result<Option<String>> {
+        let mut found = None;
+        let mut inspect = |node: &Node, value: &Tensor| {
+            if found.is_none() && !is_finite(value)? {
+                found = Some(node.name.clone());
+            }
+            Ok(())
+        };
+        // on a copy: the running statistics stay as they are
+        self.clone().forward_inspected(images, mode, &[LOGITS], &mut inspect)?;
+        Ok(found)
+    }
+
+    /// All tensors, on the host.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`].
+    pub fn weights(&self) -> Result<Weights> {
+        let trained = self.trained.iter().map(|(name, var)| (name, var.as_tensor()));
+        trained
+            .chain(&self.statistics)
+            .map(|(name, tensor)| Ok((name.clone(), to_host(tensor)?)))
+            .collect()
+    }
+
+    /// Replaces all tensors' values, leaving shared tensors shared.
+    ///
+    /// # Errors
+    /// [`Error::WeightsMismatch`], [`Error::Tensor`].
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
+        weights::check(&self.graph, weights, weights::IN_MEMORY)?;
+        for (name, var) in &self.trained {
+            var.set(&from_host(&weights[name], var.as_tensor())?)?;
+        }
+        for (name, tensor) in &mut self.statistics {
+            *tensor = from_host(&weights[name], tensor)?;
+        }
+        Ok(())
+    }
+
+    fn forward_inspected(
+        &mut self,
+        images: &Tensor,
+        mode: PassMode,
+        outputs: &[&str],
+        inspect: &mut dyn FnMut(&Node, &Tensor) -> Result<()>,
+    ) -> Result<Vec<Tensor>> {
+        let wanted = outputs
+            .iter()
+            .map(|name| Ok(self.graph.output_id(name)?))
+            .collect::<Result<Vec<_>>>()?;
+        let last = wanted.iter().map(|id| id.index()).max().unwrap_or(0);
+        let mut readers = self.graph.reader_counts();
+        wanted.iter().for_each(|id| readers[id.index()] += 1);
+        let mut values: Vec<Option<Tensor>> = vec![None; last + 1];
+        let mut updates = Vec::new();
+        for (id, node) in self.graph.iter().take(last + 1) {
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|input| value(&values, *input))
+                .collect::<Result<Vec<_>>>()?;
+            let output = self.run_node(id, node, images, &inputs, mode, &mut updates)?;
+            inspect(node, &output)?;
+            values[id.index()] = Some(output);
+            for input in &node.inputs {
+                readers[input.index()] -= 1;
+                if readers[input.index()] == 0 {
+                    values[input.index()] = None;
+                }
+            }
+        }
+        self.statistics.extend(updates);
+        wanted.into_iter().map(|id| value(&values, id)).collect()
+    }
+
+    fn run_node(
+        &self,
+        id: NodeId,
+        node: &Node,
+        images: &Tensor,
+        inputs: &[Tensor],
+        mode: PassMode,
+        updates: &mut Vec<(String, Tensor)>,
+    ) -> Result<Tensor> {
+        let relu = self.relu_fused[id.index()];
+        let output = match (&node.op, inputs) {
+            (Op::Input, _) => images.clone(),
+            (Op::Conv2d(conv), [x]) => {
+                let config = ops::Conv2dConfig {
+                    stride: conv.stride,
+                    padding: conv.padding,
+                    groups: conv.groups,
+                };
+                let y = ops::conv2d(x, &self.parameter(node, "weight", mode)?, &config)?;
+                if conv.bias {
+                    y.broadcast_add(
+                        &self
+                            .parameter(node, "bias", mode)?
+                            .reshape((1, conv.out_channels, 1, 1))?,
+                    )?
+                } else {
+                    y
+                }
+            }
+            (Op::BatchNorm { .. }, [x]) => self.batch_norm(node, x, mode, relu, updates)?,
+            (Op::Relu, [x]) if self.relu_fused[node.inputs[0].index()] => x.clone(),
+            (Op::Relu, [x]) => ops::relu(x)?,
+            (Op::Add, [a, b]) if relu => ops::add_relu(a, b)?,
+            (Op::Add, [a, b]) => a.add(b)?,
+            (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
+            (Op::AdaptiveAveragePool { height, width }, [x]) => ops::adaptive_average_pool(x, *height, *width)?,
+            (Op::GlobalAveragePool, [x]) => ops::global_average_pool(x)?,
+            (Op::Linear { .. }, [x]) => ops::linear(
+                x,
+                &self.parameter(node, "weight", mode)?,
+                &self.parameter(node, "bias", mode)?,
+            )?,
+            (op, _) => {
+                let got = format!("{} with {} inputs", op.kind(), inputs.len());
+                return Err(Error::invalid(&node.name, "an operation the trainer knows", got));
+            }
+        };
+        Ok(output)
+    }
+
+    fn batch_norm(
+        &self,
+        node: &Node,
+        x: &Tensor,
+        mode: PassMode,
+        relu: bool,
+        updates: &mut Vec<(String, Tensor)>,
+    ) -> Result<Tensor> {
+        let (scale, shift) = (
+            self.parameter(node, "weight", mode)?,
+            self.parameter(node, "bias", mode)?,
+        );
+        let (mean_name, variance_name) = (
+            format!("{}.running_mean", node.name),
+            format!("{}.running_var", node.name),
+        );
+        let (mean, variance) = (&self.statistics[&mean_name], &self.statistics[&variance_name]);
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        if mode != PassMode::Train {
+            return Ok(ops::batch_norm_frozen(
+                x,
+                (&scale, &shift),
+                (mean, variance),
+                BATCH_NORM_EPSILON,
+                activation,
+            )?);
+        }
+        let (y, batch) = ops::batch_norm_train(x, &scale, &shift, BATCH_NORM_EPSILON, activation)?;
+        // the running variance is the unbiased one, as in PyTorch
+        let samples = (x.elem_count() / scale.elem_count()) as f64;
+        let unbiased = (&batch.var * (samples / (samples - 1.0).max(1.0)))?;
+        let moved =
+            |old: &Tensor, new: &Tensor| (old * (1.0 - STATISTICS_MOMENTUM))? + (new.detach() * STATISTICS_MOMENTUM)?;
+        updates.push((mean_name, moved(mean, &batch.mean)?));
+        updates.push((variance_name, moved(variance, &unbiased)?));
+        Ok(y)
+    }
+
+    fn parameter(&self, node: &Node, suffix: &str, mode: PassMode) -> Result<Tensor> {
+        let var = &self.trained[&format!("{}.{suffix}", node.name)];
+        Ok(if mode == PassMode::Inference {
+            var.as_detached_tensor()
+        } else {
+            var.as_tensor().clone()
+        })
+    }
+}
+
+/// Which batch norms and additions are read by one ReLU and nothing else.
+fn fusible(graph: &Graph) -> Vec<bool> {
+    let readers = graph.reader_counts();
+    let mut fused = vec![false; graph.nodes().len()];
+    for node in graph.nodes().iter().filter(|node| node.op == Op::Relu) {
+        let input = node.inputs[0];
+        let takes_relu = matches!(graph.node(input).op, Op::BatchNorm { .. } | Op::Add);
+        fused[input.index()] = takes_relu && readers[input.index()] == 1;
+    }
+    fused
+}
+
+fn value(values: &[Option<Tensor>], id: NodeId) -> Result<Tensor> {
+    let missing = || Error::invalid(format!("node {}", id.index()), "a computed value", "none");
+    values.get(id.index()).and_then(Clone::clone).ok_or_else(missing)
+}
+
+/// Whether all values of a tensor are finite.
+///
+/// # Errors
+/// [`Error::Tensor`].
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    // infinities of both signs give NaN, everything else keeps or overflows to infinity
+    Ok(tensor
+        .abs()?
+        .to_dtype(DType::F64)?
+        .sum_all()?
+        .to_scalar::<f64>()?
+        .is_finite())
+}
+
+/// Copies a tensor to the host as f32.
+///
+/// # Errors
+/// [`Error::Tensor`].
+pub(super) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
+    let data = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    Ok(HostTensor::new(tensor.dims().to_vec(), data))
+}
+
+/// Copies a host tensor to the device and type of `like`.
+///
+/// # Errors
+/// [`Error::Tensor`].
+pub(super) fn from_host(host: &HostTensor, like: &Tensor) -> Result<Tensor> {
+    Ok(Tensor::from_slice(&host.data, host.shape.as_slice(), like.device())?.to_dtype(like.dtype())?)
+}

@@ -1,0 +1,157 @@
+//! ReLU, alone and after an addition.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+
+use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use crate::nn::kernels::activation as kernel;
+
+/// `max(0, x)`, element by element; NaN stays NaN.
+///
+/// # Shapes
+/// Any; the output has that of `x`.
+///
+/// Source: ONNX Relu, opset 14.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composition::relu(x);
+    }
+    x.contiguous()?.apply_op1(Relu)
+}
+
+/// `max(0, x + y)`, element by element, in one pass: the end of a residual block.
+///
+/// # Shapes
+/// Any; `x`, `y` and the output have the same. Nothing is broadcast.
+///
+/// # Errors
+/// Different shapes, number types or devices.
+///
+/// Source: He et al. 2015, arXiv:1512.03385, figure 2.
+pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    check_sum(x, y)?;
+    if !x.device().is_cpu() {
+        return composition::add_relu(x, y);
+    }
+    x.contiguous()?.apply_op2(&y.contiguous()?, AddRelu)
+}
+
+fn check_sum(x: &Tensor, y: &Tensor) -> Result<()> {
+    check_pair("add_relu", x, y)?;
+    if x.dims() != y.dims() {
+        Err(shape_mismatch("add_relu", x, y))
+    } else {
+        Ok(())
+    }
+}
+
+/// Gradient of the argument of a ReLU whose output was `y`.
+fn masked(op: &'static str, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    let dy = dy.contiguous()?;
+    let (y_view, dy_view) = (view(y, op), view(&dy, op));
+    for_dtype!(y.dtype(), op, T => tensor(kernel::relu_backward::<T>(y_view.elements()?, dy_view.elements()?), y))
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_dtype!(dtype_of(x), self.name(), T => {
+            let y = kernel::relu::<T>(elements(x, layout, self.name())?);
+            Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        masked(self.name(), y, dy).map(Some)
+    }
+}
+
+struct AddRelu;
+
+impl CustomOp2 for AddRelu {
+    fn name(&self) -> &'static str {
+        "add_relu"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        for_dtype!(dtype_of(a), self.name(), T => {
+            let y = kernel::add_relu::<T>(elements(a, a_layout, self.name())?, elements(b, b_layout, self.name())?);
+            Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, _a: &Tensor, _b: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradient = masked(self.name(), y, dy)?;
+        Ok((Some(gradient.clone()), Some(gradient)))
+    }
+}
+
+pub(super) mod composition {
+    use super::*;
+
+    /// [`super::relu`] by candle's own operation.
+    pub fn relu(x: &Tensor) -> Result<Tensor> {
+        x.relu()
+    }
+
+    /// [`super::add_relu`] by candle's own operations.
+    pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        super::check_sum(x, y)?;
+        (x + y)?.relu()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{assert_same_bits, check, config, random};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(config(8))]
+        #[test]
+        fn gradients_match(n in 1usize..4, c in 1usize..5, h in 1usize..7, w in 1usize..7) {
+            check(&[&[n, c, h, w]], |t| relu(&t[0]), |t| composition::relu(&t[0]));
+            let shape: &[usize] = &[n, c, h, w];
+            check(&[shape, shape], |t| add_relu(&t[0], &t[1]), |t| composition::add_relu(&t[0], &t[1]));
+        }
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        assert_same_bits(&[&[5, 7, 31, 31]], |t| relu(&t[0]));
+        assert_same_bits(&[&[5, 7, 31, 31], &[5, 7, 31, 31]], |t| add_relu(&t[0], &t[1]));
+    }
+
+    #[test]
+    fn strided_inputs_and_not_a_number() {
+        let x = random::<f32>(&[3, 5], 0);
+        let y = relu(&x.t().unwrap()).unwrap().t().unwrap().contiguous().unwrap();
+        assert_eq!(y.to_vec2::<f32>().unwrap(), x.relu().unwrap().to_vec2::<f32>().unwrap());
+        let nan = Tensor::new(&[f32::NAN, -1.0], x.device()).unwrap();
+        assert!(relu(&nan).unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+    }
+
+    #[test]
+    fn mismatches_are_errors() {
+        let error = add_relu(&random::<f32>(&[2, 3], 0), &random::<f32>(&[3, 2], 0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("shape mismatch in add_relu, lhs: [2, 3], rhs: [3, 2]"),
+            "{error}"
+        );
+        assert!(relu(&random::<f32>(&[2], 0).to_dtype(candle_core::DType::U32).unwrap()).is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! Convolution.
+
+use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
+
+use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use crate::nn::kernels::conv2d::{self as kernel, ConvShape};
+use crate::nn::kernels::im2col::Window;
+
+const NAME: &str = "conv2d";
+
+/// How a convolution slides over the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dConfig {
+    /// Step between outputs in both directions, in pixels.
+    pub stride: usize,
+    /// Zeros on each of the four sides, in pixels.
+    pub padding: usize,
+    /// Groups that channels are split into; as many as channels is a depthwise convolution.
+    pub groups: usize,
+}
+
+impl Default for Conv2dConfig {
+    fn default() -> Self {
+        Conv2dConfig {
+            stride: 1,
+            padding: 0,
+            groups: 1,
+        }
+    }
+}
+
+/// Convolution without bias.
+///
+/// # Shapes
+/// - `x`: `(N, Ci, H, W)`; `w`: `(Co, Ci / groups, kh, kw)`
+/// - returns: `(N, Co, (H + 2 padding - kh) / stride + 1, (W + 2 padding - kw) / stride + 1)`, divisions rounded down
+///
+/// # Errors
+/// Shapes that do not fit, a kernel larger than the padded image, a stride or group count of 0, mixed number types.
+///
+/// Source: ONNX Conv, opset 11, without dilation.
+pub fn conv2d(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<Tensor> {
+    let shape = shape_of(x, w, config)?;
+    if !x.device().is_cpu() {
+        return composition::conv2d(x, w, config);
+    }
+    x.contiguous()?.apply_op2(&w.contiguous()?, Conv2d(shape))
+}
+
+fn shape_of(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<ConvShape> {
+    check_pair(NAME, x, w)?;
+    let Conv2dConfig {
+        stride,
+        padding,
+        groups,
+    } = *config;
+    if stride == 0 || groups == 0 {
+        return Err(Error::Msg(format!(
+            "{NAME}: stride {stride} and groups {groups} must be at least 1"
+        ))
+        .bt());
+    }
+    let (&[n, ci, h, width], &[co, depth, kh, kw]) = (x.dims(), w.dims()) else {
+        return Err(shape_mismatch(NAME, x, w));
+    };
+    let empty = x.elem_count() == 0 || w.elem_count() == 0;
+    let outputs = |input: usize, kernel| {
+        let padded = padding.checked_mul(2).and_then(|p| p.checked_add(input));
+        padded.and_then(|p| p.checked_sub(kernel)).map(|room| room / stride + 1)
+    };
+    let (Some(oh), Some(ow), false) = (outputs(h, kh), outputs(width, kw), empty) else {
+        return Err(shape_mismatch(NAME, x, w));
+    };
+    if depth.checked_mul(groups) != Some(ci) || !co.is_multiple_of(groups) {
+        return Err(shape_mismatch(NAME, x, w));
+    }
+    let window = Window {
+        input: (h, width),
+        kernel: (kh, kw),
+        stride,
+        padding: (padding, padding),
+        output: (oh, ow),
+    };
+    Ok(ConvShape {
+        images: n,
+        channels_in: ci,
+        channels_out: co,
+        groups,
+        window,
+    })
+}
+
+struct Conv2d(ConvShape);
+
+impl CustomOp2 for Conv2d {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ConvShape {
+            images,
+            channels_out,
+            window,
+            ..
+        } = self.0;
+        let shape = Shape::from((images, channels_out, window.output.0, window.output.1));
+        for_dtype!(dtype_of(x), NAME, T => {
+            let y = kernel::forward::<T>(&self.0, elements(x, x_layout, NAME)?, elements(w, w_layout, NAME)?);
+            Ok((<T as candle_core::WithDType>::to_cpu_storage_owned(y), shape))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dy = dy.contiguous()?;
+        let views = [x, w, &dy].map(|t| view(t, NAME));
+        for_dtype!(x.dtype(), NAME, T => {
+            let [x_values, w_values, dy_values] = [views[0].elements()?, views[1].elements()?, views[2].elements()?];
+            let (dw, dx) = kernel::backward::<T>(&self.0, x_values, w_values, dy_values, x.track_op());
+            Ok((dx.map(|dx| tensor(dx, x)).transpose()?, Some(tensor(dw, w)?)))
+        })
+    }
+}
+
+pub(super) mod composition {
+    use super::*;
+
+    /// [`super::conv2d`] by candle's own convolution.
+    pub fn conv2d(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<Tensor> {
+        let Window {
+            input,
+            kernel,
+            stride,
+            output,
+            ..
+        } = super::shape_of(x, w, config)?.window;
+        let Conv2dConfig { padding, groups, .. } = *config;
+        let (x, w) = (x.contiguous()?, w.contiguous()?);
+        let used = [(output.0 - 1) * stride + kernel.0, (output.1 - 1) * stride + kernel.1];
+        let unused = [input.0 + 2 * padding - used[0], input.1 + 2 * padding - used[1]];
+        if unused[0] == unused[1] && padding < kernel.0.min(kernel.1) {
+            return x.conv2d(&w, padding, stride, 1, groups);
+        }
+        // candle 0.11's backward takes the height's unused rows for the width's too: leave none of either.
+        let padded = x
+            .pad_with_zeros(2, padding, padding)?
+            .pad_with_zeros(3, padding, padding)?;
+        let x = padded.narrow(2, 0, used[0])?.narrow(3, 0, used[1])?;
+        x.contiguous()?.conv2d(&w, 0, stride, 1, groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{assert_same_bits, check, config as cases, random};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(cases(24))]
+        #[test]
+        fn gradients_match(
+            (n, groups, ci, co) in (1usize..4, 1usize..4, 1usize..4, 1usize..4),
+            (h, w) in (3usize..9, 3usize..9),
+            (kh, kw) in (1usize..4, 1usize..4),
+            stride in 1usize..4,
+            padding in 0usize..4,
+            depthwise: bool,
+        ) {
+            let (ci, co) = if depthwise { (groups, groups) } else { (groups * ci, groups * co) };
+            let config = Conv2dConfig { stride, padding, groups };
+            check(
+                &[&[n, ci, h, w], &[co, ci / groups, kh, kw]],
+                |t| conv2d(&t[0], &t[1], &config),
+                |t| composition::conv2d(&t[0], &t[1], &config),
+            );
+        }
+    }
+
+    #[test]
+    fn joined_and_single_images() {
+        // 49 pixels an image join several in one product; 16x16 do not; 19 images leave a last part.
+        for (n, size, stride) in [(19, 7, 1), (19, 7, 2), (3, 16, 1)] {
+            let config = Conv2dConfig {
+                stride,
+                padding: 1,
+                groups: 1,
+            };
+            check(
+                &[&[n, 2, size, size], &[3, 2, 3, 3]],
+                |t| conv2d(&t[0], &t[1], &config),
+                |t| composition::conv2d(&t[0], &t[1], &config),
+            );
+        }
+    }
+
+    #[test]
+    fn same_bits_with_any_number_of_threads() {
+        for (groups, depth) in [(1, 8), (8, 1), (2, 4)] {
+            let config = Conv2dConfig {
+                stride: 1,
+                padding: 1,
+                groups,
+            };
+            assert_same_bits(&[&[37, 8, 9, 9], &[8, depth, 3, 3]], |t| conv2d(&t[0], &t[1], &config));
+        }
+    }
+
+    #[test]
+    fn mismatches_are_errors() {
+        let x = random::<f32>(&[1, 4, 5, 5], 0);
+        let refused = |w: &[usize], stride, padding, groups| {
+            let config = Conv2dConfig {
+                stride,
+                padding,
+                groups,
+            };
+            conv2d(&x, &random::<f32>(w, 1), &config).unwrap_err().to_string()
+        };
+        for message in [
+            refused(&[2, 3, 3, 3], 1, 0, 1),
+            refused(&[3, 2, 3, 3], 1, 0, 2),
+            refused(&[2, 4, 7, 7], 1, 0, 1),
+            refused(&[2, 4, 3], 1, 0, 1),
+            refused(&[2, 0, 3, 3], 1, 0, 1),
+        ] {
+            assert!(
+                message.contains("shape mismatch in conv2d") && message.contains("[1, 4, 5, 5]"),
+                "{message}"
+            );
+        }
+        assert!(refused(&[2, 4, 3, 3], 0, 0, 1).contains("stride 0"));
+        let error = conv2d(&x, &random::<f64>(&[2, 4, 3, 3], 1), &Conv2dConfig::default()).unwrap_err();
+        assert!(error.to_string().contains("dtype mismatch in conv2d"), "{error}");
+    }
+}

@@ -1,0 +1,37 @@
+//! Differentiable operations: the kernels as candle custom operations with their own backward.
+//!
+//! On a CPU each function runs the kernels in [`super::kernels`]; on any other device it is the `composition` beside
+//! it, made of candle's own differentiable operations. The composition also runs on a CPU, where the tests hold the
+//! kernels against it. Inputs are `f32` or `f64`; strided inputs are made contiguous first.
+//!
+//! Errors of all functions: `candle_core::Error` naming the operation and both shapes or types where inputs do not fit
+//! each other. No input makes a function panic.
+
+mod activation;
+mod batch_norm;
+mod conv2d;
+mod linear;
+mod loss;
+mod pool;
+mod support;
+#[cfg(test)]
+mod testing;
+
+pub use activation::{add_relu, relu};
+pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
+pub use conv2d::{Conv2dConfig, conv2d};
+pub use linear::linear;
+pub use loss::{cross_entropy, mean_squared_error};
+pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
+
+pub use super::kernels::batch_norm::Activation;
+
+/// The same operations made of candle's own: what runs on a GPU, and the tests' second reference.
+pub mod composition {
+    pub use super::activation::composition::{add_relu, relu};
+    pub use super::batch_norm::composition::{batch_norm_frozen, batch_norm_train};
+    pub use super::conv2d::composition::conv2d;
+    pub use super::linear::composition::linear;
+    pub use super::loss::composition::{cross_entropy, mean_squared_error};
+    pub use super::pool::composition::{adaptive_average_pool, global_average_pool, subsample_pad};
+}

@@ -1,0 +1,173 @@
+//! Writes a graph as an ONNX model.
+//!
+//! The model stands alone: what it is, its labels and its preprocessing are in its metadata, so any ONNX tool can use
+//! it. The same graph, weights and [`ModelInfo`] give the same bytes. Files are only written here, never parsed: the
+//! protobuf library in use is not safe with foreign files (RUSTSEC-2024-0437).
+//!
+//! To add an operation: a file in `ops/` that opens with the link to its ONNX page and its opset, and one arm in
+//! `ops.rs`.
+
+mod emitter;
+mod info;
+mod ops;
+
+use std::collections::BTreeMap;
+
+use askd_models::{Graph, LOGITS, Op, Shape};
+use askd_runtime::Batch;
+use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
+use onnx_protobuf::{
+    Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_proto, type_proto,
+};
+
+pub use info::ModelInfo;
+
+use self::emitter::{Emitter, Step};
+use crate::weights::{self, Weights};
+use crate::{Error, Result};
+
+/// Version of the default operator set that models are written in.
+///
+/// Source: ONNX Runtime 1.12 and later take it, <https://onnxruntime.ai/docs/reference/compatibility.html>.
+pub const OPSET: u32 = 17;
+
+/// ONNX IR version that models are written in; the one that belongs to opset 17.
+///
+/// Source: <https://github.com/onnx/onnx/blob/main/docs/Versioning.md>.
+pub const IR_VERSION: u32 = 8;
+
+/// Name of the model's input, the normalised image.
+pub const INPUT: &str = "image";
+
+/// Symbol of the batch dimension of a model with a dynamic batch.
+const BATCH_SYMBOL: &str = "N";
+
+/// The bytes of an ONNX model that computes the graph's logits.
+///
+/// Nodes keep their names; the value a node computes has the node's name, except that the last is `logits`; tensors
+/// keep their checkpoint names. What the logits do not need is not written.
+///
+/// # Shapes
+/// - input `image`: f32 `(N, C, H, W)`, normalised; N is 1 or free, as `info.batch` says
+/// - output `logits`: f32 `(N, K)`
+///
+/// # Errors
+/// [`Error::WeightsMismatch`] if `weights` are not the graph's, [`Error::Network`] if it has no logits,
+/// [`Error::InvalidValue`] if they are no vector, two values would share a name, or an operation has no ONNX form.
+pub fn write_model(graph: &Graph, weights: &Weights, info: &ModelInfo) -> Result<Vec<u8>> {
+    weights::check(graph, weights, weights::IN_MEMORY)?;
+    let graph = graph.keep_outputs(&[LOGITS])?;
+    let classes = match graph.output(LOGITS)?.shape {
+        Shape::Vector(classes) => classes,
+        shape @ Shape::Map(_) => return Err(Error::invalid("logits", "a vector", shape)),
+    };
+
+    let mut emitter = Emitter::new(weights);
+    let names = value_names(&graph)?;
+    for (id, node) in graph.iter().filter(|(_, node)| node.op != Op::Input) {
+        let step = Step {
+            node,
+            inputs: node.inputs.iter().map(|input| names[input.index()].as_str()).collect(),
+            input_shapes: node.inputs.iter().map(|input| graph.node(*input).shape).collect(),
+            output: &names[id.index()],
+        };
+        ops::emit(&step, &mut emitter)?;
+    }
+
+    let mut proto = emitter.finish();
+    proto.name = graph.name().to_owned();
+    proto.input = vec![value_info(INPUT, info.batch, &graph.input_shape())];
+    proto.output = vec![value_info(LOGITS, info.batch, &[classes])];
+    let model = ModelProto {
+        ir_version: i64::from(IR_VERSION),
+        opset_import: vec![OperatorSetIdProto {
+            version: i64::from(OPSET),
+            ..OperatorSetIdProto::default()
+        }],
+        producer_name: info.producer_name.clone(),
+        producer_version: info.producer_version.clone(),
+        doc_string: describe(&graph, classes),
+        metadata_props: metadata(&graph, info),
+        graph: Some(proto).into(),
+        ..ModelProto::default()
+    };
+    model
+        .write_to_bytes()
+        .map_err(|error| Error::invalid("ONNX model", "at most 2 GiB", error))
+}
+
+/// The name of each node's value, in node order.
+fn value_names(graph: &Graph) -> Result<Vec<String>> {
+    let logits = graph.output_id(LOGITS)?;
+    let name = |(id, node): (_, &askd_models::Node)| {
+        if id == logits {
+            return Ok(LOGITS.to_owned());
+        }
+        if node.name == LOGITS {
+            return Err(Error::invalid(
+                "node \"logits\"",
+                "the last of the graph",
+                "one before it",
+            ));
+        }
+        Ok(if node.op == Op::Input {
+            INPUT.to_owned()
+        } else {
+            node.name.clone()
+        })
+    };
+    graph.iter().map(name).collect()
+}
+
+/// A float tensor with the batch before `dims`.
+fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
+    let first = match batch {
+        Batch::One => dimension::Value::DimValue(1),
+        Batch::Dynamic => dimension::Value::DimParam(BATCH_SYMBOL.to_owned()),
+    };
+    let rest = dims.iter().map(|dim| dimension::Value::DimValue(*dim as i64));
+    let dim = std::iter::once(first).chain(rest).map(|value| Dimension {
+        value: Some(value),
+        ..Dimension::default()
+    });
+    let shape = TensorShapeProto {
+        dim: dim.collect(),
+        ..TensorShapeProto::default()
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: tensor_proto::DataType::FLOAT as i32,
+        shape: Some(shape).into(),
+        ..type_proto::Tensor::default()
+    };
+    let value_type = TypeProto {
+        value: Some(type_proto::Value::TensorType(tensor)),
+        ..TypeProto::default()
+    };
+    ValueInfoProto {
+        name: name.to_owned(),
+        type_: Some(value_type).into(),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn describe(graph: &Graph, classes: usize) -> String {
+    format!(
+        "{}, an image classifier of {classes} classes. Input \"{INPUT}\": f32 (N, C, H, W) of {}, normalised as metadata \
+         \"preprocessing\" says. Output \"{LOGITS}\": f32 (N, K), scores before softmax in the order of metadata \
+         \"labels\".",
+        graph.name(),
+        Shape::Map(graph.input_shape()),
+    )
+}
+
+fn metadata(graph: &Graph, info: &ModelInfo) -> Vec<StringStringEntryProto> {
+    let mut all = BTreeMap::from([("network", graph.name())]);
+    all.extend(info.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let entry = |(key, value): (&str, &str)| StringStringEntryProto {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        ..StringStringEntryProto::default()
+    };
+    all.into_iter().map(entry).collect()
+}

@@ -1,0 +1,35 @@
+//! One file per operation, each with the ONNX page it follows.
+
+mod adaptive_average_pool;
+mod add;
+mod batch_normalization;
+mod conv;
+mod global_average_pool;
+mod linear;
+mod relu;
+mod subsample_pad;
+
+use askd_models::Op;
+
+use super::emitter::{Emitter, Step};
+use crate::{Error, Result};
+
+/// Writes one node of the network as one or more ONNX nodes.
+pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
+    match step.node.op {
+        Op::Conv2d(op) => conv::emit(op, step, emitter),
+        Op::BatchNorm { .. } => batch_normalization::emit(step, emitter),
+        Op::Relu => relu::emit(step, emitter),
+        Op::Add => add::emit(step, emitter),
+        Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
+        Op::AdaptiveAveragePool { height, width } => adaptive_average_pool::emit([height, width], step, emitter),
+        Op::GlobalAveragePool => global_average_pool::emit(step, emitter),
+        Op::Linear { .. } => linear::emit(step, emitter),
+        op => Err(unsupported(step, op.kind())),
+    }
+}
+
+fn unsupported(step: &Step<'_>, got: impl ToString) -> Error {
+    let name = format!("node \"{}\"", step.node.name);
+    Error::invalid(name, "an operation with an ONNX form", got)
+}

@@ -1,0 +1,248 @@
+//! The main job from end to end, on the embedded images: train a teacher, train the student alone, distil the same student
+//! by ATSC, export, check, run, measure.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use askd_runtime::{Batch, Model, SessionOptions};
+use candle_core::Device;
+
+use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, SeedReport, percentile};
+use crate::data::{Augmentation, DataSpec, Part};
+use crate::evaluate::Predictions;
+use crate::export::{ExportOptions, Source, export};
+use crate::nn::SgdConfig;
+use crate::train::{BEST_WEIGHTS, Decay, Distillation, Method, Recipe, RunOptions, RunResult, Schedule, train};
+use crate::{Error, Result, files};
+
+pub use report::PilotReport;
+
+/// File name of the report in the pilot's output directory.
+pub const REPORT_FILE: &str = "report.json";
+
+/// File name of the bundle in the pilot's output directory.
+pub const BUNDLE: &str = "student.askd";
+
+// Sized to ten minutes on two cores; rates, f and weights were chosen on the validation part: docs/benchmarks.md.
+const TEACHER: &str = "resnet20";
+const STUDENT: &str = "resnet8";
+const TEACHER_EPOCHS: usize = 6;
+const STUDENT_EPOCHS: usize = 6;
+
+/// Runs before latency is measured.
+const WARM_UP_RUNS: usize = 100;
+
+/// What the pilot is asked for.
+#[derive(Debug, Clone)]
+pub struct PilotOptions {
+    /// First seed.
+    pub seed: u64,
+    /// Number of seeds.
+    pub seeds: u64,
+    /// Output directory.
+    pub out: PathBuf,
+    /// Steps after which each training ends early: for trying the way out, not for its figures.
+    pub max_steps: Option<usize>,
+    /// Go on where an interrupted pilot stopped.
+    pub resume: bool,
+    /// Where training's tensors live.
+    pub device: Device,
+}
+
+/// Runs the pilot for every seed; writes [`REPORT_FILE`] and the first seed's [`BUNDLE`].
+///
+/// # Errors
+/// [`Error::GateFailed`] if the exported model does not do what the trainer did; whatever training and files give.
+pub fn pilot(options: &PilotOptions) -> Result<PilotReport> {
+    if !(1..=100).contains(&options.seeds) {
+        return Err(Error::invalid("--seeds", "1 to 100", options.seeds));
+    }
+    files::create_dir(&options.out)?;
+    let mut reports = Vec::new();
+    for number in 0..options.seeds {
+        let seed = options.seed + number;
+        let directory = options.out.join(format!("seed-{seed}"));
+        let bundle = if number == 0 {
+            options.out.join(BUNDLE)
+        } else {
+            directory.join(BUNDLE)
+        };
+        reports.push(run_seed(options, seed, &directory, &bundle)?);
+    }
+    let report = PilotReport::new(reports);
+    files::write_json(&options.out.join(REPORT_FILE), &report)?;
+    Ok(report)
+}
+
+fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) -> Result<SeedReport> {
+    let started = Instant::now();
+    let recipe = |network, epochs| Recipe {
+        max_steps: options.max_steps,
+        ..recipe(network, epochs, seed)
+    };
+    let run = |name: &str, recipe: &Recipe| -> Result<(Source, RunResult)> {
+        let out = directory.join(name);
+        let label = format!("seed {seed} {name}");
+        let result = train(
+            recipe,
+            &RunOptions {
+                out: out.clone(),
+                resume: options.resume,
+                device: options.device.clone(),
+                label,
+            },
+        )?;
+        Ok((Source::run(&out)?, result))
+    };
+    let (teacher, teacher_result) = run("teacher", &recipe(TEACHER, TEACHER_EPOCHS))?;
+    let alone_recipe = recipe(STUDENT, STUDENT_EPOCHS);
+    let (alone, alone_result) = run("student-alone", &alone_recipe)?;
+    let weights = directory.join("teacher").join(BEST_WEIGHTS);
+    let distillation = Distillation::new(Method::Atsc, TEACHER, &weights)?;
+    let atsc_recipe = Recipe {
+        distillation: Some(distillation),
+        ..alone_recipe
+    };
+    let (atsc, atsc_result) = run("student-atsc", &atsc_recipe)?;
+
+    let export_started = Instant::now();
+    let exported = export(
+        &atsc,
+        &ExportOptions {
+            batch: Batch::One,
+            sequence: 1,
+            data: None,
+        },
+        bundle,
+    )?;
+    let export_seconds = export_started.elapsed().as_secs_f64();
+
+    let runtime_started = Instant::now();
+    let runtime = run_bundle(bundle)?;
+    let runtime_seconds = runtime_started.elapsed().as_secs_f64();
+
+    let seconds = [
+        ("teacher", teacher_result.seconds),
+        ("student_alone", alone_result.seconds),
+        ("student_atsc", atsc_result.seconds),
+        ("export", export_seconds),
+        ("runtime", runtime_seconds),
+        ("total", started.elapsed().as_secs_f64()),
+    ];
+    Ok(SeedReport {
+        dataset: dataset(&atsc_recipe)?,
+        seed,
+        teacher: facts(&teacher, &teacher_result)?,
+        student_alone: facts(&alone, &alone_result)?,
+        student_atsc: facts(&atsc, &atsc_result)?,
+        projector: projector_facts(&atsc_recipe)?,
+        parity: exported.parity,
+        runtime,
+        seconds: seconds.map(|(stage, seconds)| (stage.to_owned(), seconds)).into(),
+    })
+}
+
+/// The recipe that teacher and student share but for network and epochs.
+fn recipe(network: &str, epochs: usize, seed: u64) -> Recipe {
+    let data = DataSpec::embedded();
+    Recipe {
+        network: network.to_owned(),
+        input: [1, 28, 28],
+        classes: 10,
+        mean: data.kind.mean(),
+        std: data.kind.std(),
+        data,
+        validation: 0.1,
+        epochs,
+        batch: 64,
+        seed,
+        max_steps: None,
+        schedule: Schedule {
+            learning_rate: 0.1,
+            warmup_epochs: 0.5,
+            decay: Decay::Cosine,
+        },
+        optimizer: SgdConfig {
+            nesterov: true,
+            ..SgdConfig::default()
+        },
+        augmentation: Augmentation {
+            crop_padding: 2,
+            horizontal_flip: true,
+        },
+        distillation: None,
+    }
+}
+
+/// Every test image through the bundle, one at a time, as a device would.
+fn run_bundle(bundle: &Path) -> Result<RuntimeFacts> {
+    let model = Model::open(bundle)?;
+    let mut session = model.session(&SessionOptions::default())?;
+    session.self_test()?;
+    let mut preprocess = askd_runtime::Preprocess::new(&model.manifest().input)?;
+    let test = DataSpec::embedded().load(Part::Test)?;
+    let mut tensor = vec![0.0; preprocess.elements()];
+    let mut logits = vec![0.0; model.manifest().output.classes];
+    let mut milliseconds = Vec::with_capacity(test.len());
+    let mut predictions = Predictions {
+        logits: Vec::new(),
+        labels: Vec::new(),
+    };
+    for position in (0..WARM_UP_RUNS).map(|run| run % test.len()).chain(0..test.len()) {
+        preprocess.apply(&test.as_image(position)?, &mut tensor)?;
+        let started = Instant::now();
+        session.run(&tensor, &mut logits)?;
+        milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        predictions.logits.extend(&logits);
+        predictions.labels.push(test.label(position));
+    }
+    predictions.logits.drain(..WARM_UP_RUNS * logits.len());
+    predictions.labels.drain(..WARM_UP_RUNS);
+    milliseconds.drain(..WARM_UP_RUNS);
+    milliseconds.sort_by(f64::total_cmp);
+    Ok(RuntimeFacts {
+        top1: predictions.evaluation().top1,
+        p50_ms: percentile(&milliseconds, 0.50),
+        p90_ms: percentile(&milliseconds, 0.90),
+        p99_ms: percentile(&milliseconds, 0.99),
+    })
+}
+
+fn dataset(recipe: &Recipe) -> Result<Dataset> {
+    let (training, test) = (recipe.data.load(Part::Train)?, recipe.data.load(Part::Test)?);
+    let (training, validation) = crate::data::split_validation(&training, recipe.validation)?;
+    Ok(Dataset {
+        name: recipe.data.kind.name().to_owned(),
+        train_images: training.len(),
+        validation_images: validation.len(),
+        test_images: test.len(),
+        classes: recipe.classes,
+    })
+}
+
+fn facts(source: &Source, result: &RunResult) -> Result<ModelFacts> {
+    let missing = || Error::invalid("pilot", "a result on test images", "none");
+    let labels = source.recipe().data.load(Part::Test)?.classes;
+    Ok(ModelFacts {
+        network: result.network.clone(),
+        top1: result.test.ok_or_else(missing)?.top1,
+        parameters: result.parameters,
+        macs: result.macs,
+        bytes: source.onnx(Batch::One, &labels)?.len(),
+    })
+}
+
+/// What the projector adds: the cost of its nodes.
+fn projector_facts(recipe: &Recipe) -> Result<ProjectorFacts> {
+    let graph = recipe.graph()?;
+    let prefix = format!("{}.", askd_models::PROJECTOR);
+    let costs = graph
+        .nodes()
+        .iter()
+        .filter(|node| node.name.starts_with(&prefix))
+        .map(askd_models::Node::cost);
+    let (parameters, macs) = costs.fold((0, 0), |(p, m), cost| (p + cost.parameters, m + cost.macs));
+    Ok(ProjectorFacts { parameters, macs })
+}

@@ -1,0 +1,22 @@
+//! Training: the recipe, the loop, checkpoints, the record of a run.
+//!
+//! The loop knows nothing of losses: an [`Objective`] does one step, so plain training and every distillation method
+//! share schedule, data, checkpoints and measurement.
+
+mod checkpoint;
+mod objective;
+mod recipe;
+mod record;
+mod run;
+mod schedule;
+mod supervised;
+
+pub use objective::{Moment, Objective, State, StepReport};
+pub use recipe::{Distillation, Method, Mode, RECIPE_FILE, Recipe};
+pub use record::{EpochRecord, RESULT_FILE, RunResult};
+pub use run::{BEST_WEIGHTS, RunOptions, objective, train};
+pub use schedule::{Decay, Schedule};
+pub use supervised::Supervised;
+
+pub(crate) use objective::count_correct;
+pub(crate) use supervised::{finite_loss, group};

@@ -1,0 +1,82 @@
+//! What one training step does: the part in which methods differ.
+
+use candle_core::Tensor;
+
+use crate::Result;
+use crate::nn::Network;
+use crate::weights::Weights;
+
+/// A training method, with the networks it moves.
+pub trait Objective {
+    /// One optimiser step.
+    ///
+    /// # Shapes
+    /// - `images`: `(N, C, H, W)`, normalised; `labels`: u32 `(N)`
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFinite`] with the layer, [`crate::Error::Tensor`].
+    fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport>;
+
+    /// The network that ships; its logits are the predictions.
+    fn network(&mut self) -> &mut Network;
+
+    /// Everything that the next step depends on: weights, statistics, momentum, in named groups.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tensor`].
+    fn state(&self) -> Result<State>;
+
+    /// Takes over a state that [`Self::state`] gave.
+    ///
+    /// # Errors
+    /// [`crate::Error::WeightsMismatch`] or [`crate::Error::InvalidValue`] if it is another objective's.
+    fn restore(&mut self, state: &State) -> Result<()>;
+
+    /// The teacher, if there is one.
+    fn teacher(&mut self) -> Option<&mut Network> {
+        None
+    }
+
+    /// Whether the teacher ever moves: then it is measured beside the student.
+    fn teacher_moves(&self) -> bool {
+        false
+    }
+}
+
+/// Named groups of tensors.
+pub type State = std::collections::BTreeMap<String, Weights>;
+
+/// Where a run stands when a step is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Optimiser steps taken before this one.
+    pub step: usize,
+    /// Share of the whole recipe done, `0..1`.
+    pub progress: f64,
+    /// Learning rate of this step.
+    pub rate: f64,
+}
+
+/// What a step measured.
+#[derive(Debug, Clone, Default)]
+pub struct StepReport {
+    /// The value that was minimised, mean over the batch.
+    pub loss: f64,
+    /// Images whose class was predicted before the step.
+    pub correct: usize,
+    /// The loss's parts and other quantities worth following, by name.
+    pub terms: Vec<(&'static str, f64)>,
+}
+
+/// Number of images whose largest logit is their label's.
+///
+/// # Errors
+/// [`crate::Error::Tensor`] if the shapes do not fit.
+pub(crate) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {
+    let predicted = logits.detach().argmax(candle_core::D::Minus1)?;
+    Ok(predicted
+        .eq(labels)?
+        .to_dtype(candle_core::DType::U32)?
+        .sum_all()?
+        .to_scalar::<u32>()? as usize)
+}

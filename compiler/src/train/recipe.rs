@@ -1,0 +1,308 @@
+//! Everything that decides a run's result, resolved and stored with it.
+
+use std::path::{Path, PathBuf};
+
+use askd_models::{Graph, NetworkConfig, build, distilled_student};
+use askd_runtime::{Input, Preprocess};
+use serde::{Deserialize, Serialize};
+
+use super::{Decay, Schedule};
+use crate::bundle::input_of;
+use crate::data::{Augmentation, DataSpec, ImageSet};
+use crate::nn::SgdConfig;
+use crate::{Error, Result, files};
+
+/// File name of the resolved recipe in a run directory.
+pub const RECIPE_FILE: &str = "recipe.toml";
+
+/// A training run, described completely: the same recipe and the same data give the same bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Registered network that is trained; the student, when distilling.
+    pub network: String,
+    /// Image shape `[C, H, W]`.
+    pub input: [usize; 3],
+    /// Number of classes K.
+    pub classes: usize,
+    /// Data set.
+    pub data: DataSpec,
+    /// Mean of pixels scaled to `0..=1`, per channel.
+    pub mean: Vec<f32>,
+    /// Standard deviation of pixels scaled to `0..=1`, per channel.
+    pub std: Vec<f32>,
+    /// Share of each class's training images held out for validation.
+    pub validation: f64,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch: usize,
+    /// Seed of weights, order and augmentation.
+    pub seed: u64,
+    /// Steps after which the run ends early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<usize>,
+    /// Learning rate over the run.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub optimizer: SgdConfig,
+    /// What is done to training images at random.
+    pub augmentation: Augmentation,
+    /// The teacher and how it teaches; none for plain training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<Distillation>,
+}
+
+/// Distillation methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Method {
+    /// The student without a teacher, on labels: the baseline in the same loop.
+    Alone,
+    /// Reused, frozen teacher classifier (arXiv:2203.14001).
+    Simkd,
+    /// Adaptive teaching with a shared classifier (arXiv:2406.08528).
+    Atsc,
+}
+
+/// Readings of ATSC's training step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Mode {
+    /// The classifier moves on the teacher's features, the encoders on the feature loss with its stabilisers.
+    SharedHead,
+}
+
+/// The teacher and the weights of the losses; symbols as in the paper and its code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distillation {
+    /// The method.
+    pub method: Method,
+    /// Which reading of ATSC.
+    pub mode: Mode,
+    /// Registered network of the teacher.
+    pub teacher: String,
+    /// The teacher's checkpoint.
+    pub teacher_weights: PathBuf,
+    /// SHA-256 of that file.
+    pub teacher_digest: String,
+    /// Projector's reduction factor f.
+    pub factor: usize,
+    /// beta: weight of the feature loss L_F.
+    pub feature_weight: f64,
+    /// s: weight of the student's cross-entropy through the shared classifier.
+    pub student_weight: f64,
+    /// t: weight of the teacher's cross-entropy in the step of its encoder.
+    pub teacher_weight: f64,
+    /// w: weight of the anchor that holds the teacher near its pretrained weights.
+    pub anchor_weight: f64,
+    /// Whether L_F is divided by the variance of the teacher's features.
+    pub normalise: bool,
+    /// Teacher encoder's rate over the student's; 0 freezes it.
+    pub teacher_rate: f64,
+    /// Shared classifier's rate over the student's, while the teacher adapts; 0 freezes it.
+    pub classifier_rate: f64,
+    /// Share of the run after which the teacher begins to adapt.
+    pub adapt_start: f64,
+    /// Share of the run after which the teacher freezes.
+    pub adapt_stop: f64,
+}
+
+impl Distillation {
+    /// The settings of `method` for a teacher: SimKD's are the paper's, ATSC's those that held on small runs
+    /// (docs/benchmarks.md, "Choosing the defaults").
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the checkpoint cannot be read.
+    pub fn new(method: Method, teacher: &str, teacher_weights: &Path) -> Result<Self> {
+        let bytes = std::fs::read(teacher_weights).map_err(Error::io(teacher_weights))?;
+        let adapts = method == Method::Atsc;
+        let on = |value: f64| if adapts { value } else { 0.0 };
+        Ok(Self {
+            method,
+            mode: Mode::SharedHead,
+            teacher: teacher.to_owned(),
+            teacher_weights: teacher_weights.to_owned(),
+            teacher_digest: askd_runtime::sha256_hex(&bytes),
+            factor: 2,
+            feature_weight: 1.0,
+            student_weight: on(1.0),
+            teacher_weight: on(1.0),
+            anchor_weight: on(0.1),
+            normalise: adapts,
+            teacher_rate: on(0.1),
+            classifier_rate: on(0.1),
+            adapt_start: 0.5,
+            adapt_stop: 1.0,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        let weights = [
+            ("--feature-weight", self.feature_weight),
+            ("--student-weight", self.student_weight),
+            ("--teacher-weight", self.teacher_weight),
+            ("--anchor-weight", self.anchor_weight),
+            ("--teacher-rate", self.teacher_rate),
+            ("--classifier-rate", self.classifier_rate),
+        ];
+        for (name, value) in weights {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::invalid(name, "a number, 0 or more", value));
+            }
+        }
+        if !(0.0 <= self.adapt_start && self.adapt_start <= self.adapt_stop && self.adapt_stop <= 1.0) {
+            let got = format!("{} and {}", self.adapt_start, self.adapt_stop);
+            return Err(Error::invalid(
+                "--adapt-start, --adapt-stop",
+                "0 <= start <= stop <= 1",
+                got,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Recipe {
+    /// A recipe for a checkpoint that was trained elsewhere: only what a finished network needs is meant.
+    pub fn for_checkpoint(network: &str, data: &DataSpec, images: &ImageSet, mean: Vec<f32>, std: Vec<f32>) -> Self {
+        Self {
+            network: network.to_owned(),
+            input: images.shape,
+            classes: images.classes.len(),
+            data: data.clone(),
+            mean,
+            std,
+            validation: 0.0,
+            epochs: 1,
+            batch: 1,
+            seed: 0,
+            max_steps: None,
+            schedule: Schedule {
+                learning_rate: 1.0,
+                warmup_epochs: 0.0,
+                decay: Decay::Constant,
+            },
+            optimizer: SgdConfig::default(),
+            augmentation: Augmentation {
+                crop_padding: 0,
+                horizontal_flip: false,
+            },
+            distillation: None,
+        }
+    }
+
+    /// The graph that is trained and ships: with a teacher, student encoder + projector + shared classifier.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn graph(&self) -> Result<Graph> {
+        let student = build(&self.network, &self.network_config())?;
+        match &self.distillation {
+            Some(distillation) => {
+                let teacher = build(&distillation.teacher, &self.network_config())?;
+                Ok(distilled_student(&student, &teacher, distillation.factor)?)
+            }
+            None => Ok(student),
+        }
+    }
+
+    /// Input and classes that networks of this run are built for.
+    pub fn network_config(&self) -> NetworkConfig {
+        NetworkConfig::new(self.input, self.classes)
+    }
+
+    /// The input contract of what is trained here.
+    pub fn input_contract(&self) -> Input {
+        input_of(self.input, &self.mean, &self.std)
+    }
+
+    /// Pixels to the network's floats.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if mean or standard deviation do not fit.
+    pub fn preprocess(&self) -> Result<Preprocess> {
+        let channels = self.input[0];
+        let right = |values: &[f32], wanted: fn(f32) -> bool| {
+            values.len() == channels && values.iter().all(|value| wanted(*value))
+        };
+        if !right(&self.mean, f32::is_finite) {
+            let expected = format!("{channels} numbers, one a channel");
+            return Err(Error::invalid("--mean", expected, format!("{:?}", self.mean)));
+        }
+        if !right(&self.std, |value| value.is_finite() && value > 0.0) {
+            let expected = format!("{channels} positive numbers, one a channel");
+            return Err(Error::invalid("--std", expected, format!("{:?}", self.std)));
+        }
+        Ok(Preprocess::new(&self.input_contract())?)
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`], [`Error::Network`], [`Error::Runtime`].
+    pub fn check(&self) -> Result<()> {
+        if self.epochs == 0 || self.epochs > 100_000 {
+            return Err(Error::invalid("--epochs", "1 to 100000", self.epochs));
+        }
+        if self.batch == 0 || self.batch > 65_536 {
+            return Err(Error::invalid("--batch", "1 to 65536", self.batch));
+        }
+        if self.max_steps == Some(0) {
+            return Err(Error::invalid("--max-steps", "1 or more", 0));
+        }
+        if !(0.0..1.0).contains(&self.optimizer.momentum) {
+            return Err(Error::invalid("--momentum", "0 to below 1", self.optimizer.momentum));
+        }
+        if !(self.optimizer.weight_decay.is_finite() && self.optimizer.weight_decay >= 0.0) {
+            return Err(Error::invalid(
+                "--weight-decay",
+                "a number, 0 or more",
+                self.optimizer.weight_decay,
+            ));
+        }
+        if self.augmentation.crop_padding > self.input[1].min(self.input[2]) {
+            return Err(Error::invalid(
+                "--crop-padding",
+                "at most the image's side",
+                self.augmentation.crop_padding,
+            ));
+        }
+        self.schedule.check()?;
+        self.distillation.as_ref().map_or(Ok(()), Distillation::check)?;
+        self.graph()?;
+        self.preprocess()?;
+        Ok(())
+    }
+
+    /// Reads a run directory's recipe.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Malformed`].
+    pub fn load(run: &Path) -> Result<Self> {
+        let path = run.join(RECIPE_FILE);
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let parsed = toml::from_str(&text);
+        parsed
+            .map_err(|error| Error::malformed(&path, "a recipe", error.message().lines().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if a value has no TOML form.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::malformed(RECIPE_FILE, "a TOML value", error.to_string()))
+    }
+
+    /// Writes the recipe into a run directory.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, run: &Path) -> Result<()> {
+        files::write_atomically(&run.join(RECIPE_FILE), self.to_toml()?.as_bytes())
+    }
+}

@@ -1,0 +1,118 @@
+//! What a run writes down: a JSON line an epoch, and its result.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evaluate::Evaluation;
+use crate::{Error, Result, files};
+
+/// File name of the epochs' records in a run directory.
+const METRICS_FILE: &str = "metrics.jsonl";
+
+/// File name of the result in a run directory.
+pub const RESULT_FILE: &str = "result.json";
+
+/// One epoch, one line of `metrics.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Epochs done, from 1.
+    pub epoch: usize,
+    /// Optimiser steps done.
+    pub step: usize,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Training top-1 during the epoch, percent.
+    pub train_top1: f64,
+    /// The loss's parts and other quantities, means over the steps that had them.
+    pub terms: BTreeMap<String, f64>,
+    /// On validation images; absent where none are held out.
+    pub validation: Option<Evaluation>,
+    /// The teacher's, where it adapts.
+    pub teacher_validation: Option<Evaluation>,
+    /// Training images a second.
+    pub images_per_second: f64,
+}
+
+/// `result.json` of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunResult {
+    /// What was trained.
+    pub network: String,
+    /// Trained parameters of what ships.
+    pub parameters: usize,
+    /// Multiply-accumulates of what ships, for one image.
+    pub macs: usize,
+    /// Run seed.
+    pub seed: u64,
+    /// Epoch whose weights are the best on validation data, from 1; the last where none are held out.
+    pub best_epoch: usize,
+    /// Steps taken.
+    pub steps: usize,
+    /// The best weights on validation data.
+    pub validation: Option<Evaluation>,
+    /// The best weights on test data, looked at once, at the end.
+    pub test: Option<Evaluation>,
+    /// Divisor of the logits fitted on validation data; 1 where none are held out.
+    pub temperature: f32,
+    /// The teacher on test data, before and after the run.
+    pub teacher: Option<TeacherResult>,
+    /// SHA-256 of the training images used.
+    pub data_digest: String,
+    /// Training seconds, evaluation included, over all resumes.
+    pub seconds: f64,
+}
+
+/// What happened to the teacher.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TeacherResult {
+    /// As it came.
+    pub before: Option<Evaluation>,
+    /// As the run left it; the same where it was frozen.
+    pub after: Option<Evaluation>,
+}
+
+/// The records of a run, appended one by one.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    path: std::path::PathBuf,
+    lines: Vec<EpochRecord>,
+}
+
+impl Metrics {
+    /// The records of the first `epochs` epochs that a resumed run keeps; those of a fresh run are none.
+    pub(super) fn open(run: &Path, epochs: usize) -> Result<Self> {
+        let path = run.join(METRICS_FILE);
+        let mut lines: Vec<EpochRecord> = Vec::new();
+        if epochs > 0 {
+            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+            for line in text.lines() {
+                let record = serde_json::from_str(line);
+                lines.push(record.map_err(|e| Error::malformed(&path, "an epoch's record a line", e.to_string()))?);
+            }
+            lines.retain(|record| record.epoch <= epochs);
+        }
+        let metrics = Self { path, lines };
+        metrics.write()?;
+        Ok(metrics)
+    }
+
+    /// Adds an epoch. The file is small, so it is rewritten whole: a reader never sees half a line.
+    pub(super) fn push(&mut self, record: EpochRecord) -> Result<()> {
+        self.lines.push(record);
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        let mut text = String::new();
+        for record in &self.lines {
+            let line = serde_json::to_string(record);
+            text += &line.map_err(|e| Error::malformed(&self.path, "a JSON form", e.to_string()))?;
+            text.push('\n');
+        }
+        files::write_atomically(&self.path, text.as_bytes())
+    }
+}

@@ -1,0 +1,357 @@
+//! The training loop.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use askd_models::build;
+use candle_core::{DType, Device, Tensor};
+
+use super::checkpoint::{self, Position, Sums};
+use super::record::{Metrics, TeacherResult};
+use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport, Supervised};
+use crate::data::{Loader, Part, split_validation};
+use crate::distill::SharedHead;
+use crate::evaluate::{EVALUATION_BATCH, Evaluation, predict};
+use crate::nn::{Network, initialise};
+use crate::progress::{self, Progress};
+use crate::weights::{import, load_safetensors, save_safetensors};
+use crate::{Error, Result, files};
+
+/// The best weights, in a run directory.
+pub const BEST_WEIGHTS: &str = "best/weights.safetensors";
+
+/// A long epoch is checkpointed this often.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
+
+/// What a run needs beyond its recipe; none of it changes the result.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Run directory.
+    pub out: PathBuf,
+    /// Go on from the newest checkpoint in `out`, if there is one.
+    pub resume: bool,
+    /// Where tensors live.
+    pub device: Device,
+    /// What the progress bar says.
+    pub label: String,
+}
+
+/// The objective that a recipe describes, with fresh student weights and the teacher's loaded.
+///
+/// # Errors
+/// [`Error::WeightsMismatch`] if the teacher's checkpoint does not fit, [`Error::Network`], [`Error::Tensor`].
+pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<dyn Objective>> {
+    let graph = recipe.graph()?;
+    let weights = initialise(&graph, recipe.seed);
+    let network = Network::new(graph, &weights, dtype, device)?;
+    match &recipe.distillation {
+        Some(distillation) => {
+            let graph = build(&distillation.teacher, &recipe.network_config())?;
+            let weights = import(&graph, &distillation.teacher_weights)?;
+            let teacher = Network::new(graph, &weights, dtype, device)?;
+            Ok(Box::new(SharedHead::new(
+                distillation.clone(),
+                recipe.optimizer,
+                network,
+                teacher,
+            )?))
+        }
+        None => Ok(Box::new(Supervised::new(network, recipe.optimizer))),
+    }
+}
+
+/// Trains as the recipe says and writes the run directory: `recipe.toml`, `checkpoints/`, `metrics.jsonl`,
+/// `best/weights.safetensors`, `result.json`.
+///
+/// The validation images choose the best epoch; the test images are looked at once, at the end. A run that is already in
+/// `out` is replaced, unless the options say to resume it.
+///
+/// # Errors
+/// [`Error::InvalidValue`] if the run to resume has another recipe, [`Error::NotFinite`], [`Error::Interrupted`] after a checkpoint,
+/// and whatever data and files give.
+pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
+    recipe.check()?;
+    let (training, validation) = split_validation(&recipe.data.load(Part::Train)?, recipe.validation)?;
+    let test = recipe.data.load(Part::Test)?;
+    let preprocess = recipe.preprocess()?;
+    let data_digest = training.digest();
+    let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
+    let mut run = Run {
+        recipe,
+        options,
+        objective: objective(recipe, DType::F32, &options.device)?,
+        loader: Loader {
+            set: training,
+            preprocess: preprocess.clone(),
+            augmentation: Some(recipe.augmentation),
+            batch: recipe.batch,
+            seed: Some(recipe.seed),
+        },
+        validation: (!validation.is_empty()).then(|| plain(validation)),
+        position: Position {
+            recipe: askd_runtime::sha256_hex(recipe.to_toml()?.as_bytes()),
+            ..Position::default()
+        },
+        clock: Instant::now(),
+    };
+    let test = plain(test);
+    let teacher_before = run.evaluate_teacher(Some(&test))?;
+    run.restore_or_start()?;
+    run.train()?;
+    run.finish(&test, teacher_before, data_digest)
+}
+
+struct Run<'a> {
+    recipe: &'a Recipe,
+    options: &'a RunOptions,
+    objective: Box<dyn Objective>,
+    loader: Loader,
+    validation: Option<Loader>,
+    position: Position,
+    /// Since the last checkpoint.
+    clock: Instant,
+}
+
+impl Run<'_> {
+    /// Prepares the run directory, and takes over its newest checkpoint when resuming.
+    fn restore_or_start(&mut self) -> Result<()> {
+        let out = &self.options.out;
+        if self.options.resume && out.is_dir() {
+            if let Some((position, state)) = checkpoint::load_newest(out)? {
+                if position.recipe != self.position.recipe {
+                    let stored = Recipe::load(out)?.to_toml()?;
+                    let difference = first_difference(&stored, &self.recipe.to_toml()?);
+                    return Err(Error::invalid("--resume", "the recipe of the run in --out", difference));
+                }
+                self.objective.restore(&state)?;
+                self.position = position;
+            }
+        } else {
+            files::create_dir(out)?;
+            checkpoint::clear(out)?;
+            let result = out.join(RESULT_FILE);
+            if result.exists() {
+                std::fs::remove_file(&result).map_err(Error::io(&result))?;
+            }
+        }
+        files::create_dir(&out.join("best"))?;
+        self.recipe.save(out)
+    }
+
+    fn train(&mut self) -> Result<()> {
+        let per_epoch = self.loader.set.len();
+        let total = self.recipe.epochs * per_epoch;
+        let done = self.position.epoch * per_epoch + self.position.batch * self.recipe.batch;
+        let mut progress = Progress::new(&self.options.label, done, total);
+        let mut metrics = Metrics::open(&self.options.out, self.position.epoch)?;
+        while self.position.epoch < self.recipe.epochs && !self.is_spent() {
+            let started = Instant::now();
+            let images_before = self.position.sums.images;
+            self.train_epoch(&mut progress)?;
+            let images = self.position.sums.images - images_before;
+            let record = self.close_epoch(images as f64 / started.elapsed().as_secs_f64())?;
+            progress.note(&describe(&record));
+            metrics.push(record)?;
+            self.save_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Whether `max_steps` ends the run.
+    fn is_spent(&self) -> bool {
+        self.recipe.max_steps.is_some_and(|most| self.position.step >= most)
+    }
+
+    /// The rest of the current epoch.
+    fn train_epoch(&mut self, progress: &mut Progress) -> Result<()> {
+        for batch in self.loader.epoch(self.position.epoch, self.position.batch)? {
+            let batch = batch?;
+            let count = batch.len();
+            let [channels, height, width] = self.recipe.input;
+            let device = &self.options.device;
+            let images = Tensor::from_vec(batch.images, (count, channels, height, width), device)?;
+            let labels = Tensor::from_vec(batch.labels, count, device)?;
+            let report = self
+                .objective
+                .step(&images, &labels, &self.moment(self.position.step))?;
+            self.position.step += 1;
+            self.position.batch += 1;
+            self.position.sums.add(&report, count);
+            let sums = &self.position.sums;
+            let done = self.position.epoch * self.loader.set.len() + sums.images;
+            progress.update(done, || {
+                format!("loss {:.3} top1 {:.1}%", sums.mean_loss(), sums.top1())
+            });
+            if progress::interrupted() {
+                self.save_checkpoint()?;
+                return Err(Error::Interrupted {
+                    out: self.options.out.clone(),
+                });
+            }
+            if self.clock.elapsed() >= CHECKPOINT_INTERVAL {
+                self.save_checkpoint()?;
+            }
+            if self.is_spent() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the run stands when it takes step number `step`.
+    fn moment(&self, step: usize) -> Moment {
+        let batches = self.loader.batches_per_epoch();
+        let epoch = step as f64 / batches as f64;
+        let epochs = self.recipe.epochs as f64;
+        Moment {
+            step,
+            progress: epoch / epochs,
+            rate: self.recipe.schedule.rate(epoch, epochs),
+        }
+    }
+
+    /// Measures the epoch that just ended, keeps its weights if they are the best, and moves on to the next.
+    fn close_epoch(&mut self, images_per_second: f64) -> Result<EpochRecord> {
+        let validation = match &self.validation {
+            Some(loader) => Some(predict(self.objective.network(), loader)?.evaluation()),
+            None => None,
+        };
+        let teacher_validation = if self.objective.teacher_moves() {
+            self.evaluate_teacher(None)?
+        } else {
+            None
+        };
+        let epoch = self.position.epoch + 1;
+        // without validation images the last epoch counts as best
+        let top1 = validation.map_or(f64::MAX, |evaluation| evaluation.top1);
+        if self.position.best.is_none_or(|(best, _)| top1 >= best) {
+            save_safetensors(
+                &self.options.out.join(BEST_WEIGHTS),
+                &self.objective.network().weights()?,
+                None,
+            )?;
+            self.position.best = Some((top1, epoch));
+        }
+        let sums = std::mem::take(&mut self.position.sums);
+        self.position.epoch = epoch;
+        self.position.batch = 0;
+        Ok(EpochRecord {
+            epoch,
+            step: self.position.step,
+            learning_rate: self.moment(self.position.step.saturating_sub(1)).rate,
+            loss: sums.mean_loss(),
+            train_top1: sums.top1(),
+            terms: sums
+                .terms
+                .iter()
+                .map(|(name, (sum, count))| (name.clone(), sum / *count as f64))
+                .collect(),
+            validation,
+            teacher_validation,
+            images_per_second,
+        })
+    }
+
+    /// The teacher's accuracy on `loader`, by default the validation images.
+    fn evaluate_teacher(&mut self, loader: Option<&Loader>) -> Result<Option<Evaluation>> {
+        match (self.objective.teacher(), loader.or(self.validation.as_ref())) {
+            (Some(teacher), Some(loader)) => Ok(Some(predict(teacher, loader)?.evaluation())),
+            _ => Ok(None),
+        }
+    }
+
+    /// Writes a checkpoint and starts the clock of the next one.
+    fn save_checkpoint(&mut self) -> Result<()> {
+        self.position.seconds += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+        checkpoint::save(&self.options.out, &self.position, &self.objective.state()?)
+    }
+
+    /// Measures the best weights and writes the result.
+    fn finish(mut self, test: &Loader, before: Option<Evaluation>, data_digest: String) -> Result<RunResult> {
+        let after = if self.objective.teacher_moves() {
+            self.evaluate_teacher(Some(test))?
+        } else {
+            before
+        };
+        let best = load_safetensors(self.options.out.join(BEST_WEIGHTS))?;
+        let network = self.objective.network();
+        network.set_weights(&best)?;
+        let validation = self
+            .validation
+            .as_ref()
+            .map(|loader| predict(network, loader))
+            .transpose()?;
+        let result = RunResult {
+            network: network.graph().name().to_owned(),
+            parameters: network.graph().parameter_count(),
+            macs: network.graph().macs(),
+            seed: self.recipe.seed,
+            best_epoch: self.position.best.map_or(0, |(_, epoch)| epoch),
+            steps: self.position.step,
+            temperature: validation
+                .as_ref()
+                .map_or(1.0, |predictions| predictions.fit_temperature()),
+            validation: validation.map(|predictions| predictions.evaluation()),
+            test: Some(predict(network, test)?.evaluation()),
+            teacher: before.map(|before| TeacherResult {
+                before: Some(before),
+                after,
+            }),
+            data_digest,
+            seconds: self.position.seconds,
+        };
+        files::write_json(&self.options.out.join(RESULT_FILE), &result)?;
+        Ok(result)
+    }
+}
+
+impl Sums {
+    fn add(&mut self, report: &StepReport, images: usize) {
+        self.images += images;
+        self.correct += report.correct;
+        self.loss += report.loss * images as f64;
+        for (name, value) in &report.terms {
+            let (sum, count) = self.terms.entry((*name).to_owned()).or_default();
+            *sum += value;
+            *count += 1;
+        }
+    }
+
+    fn mean_loss(&self) -> f64 {
+        self.loss / self.images.max(1) as f64
+    }
+
+    fn top1(&self) -> f64 {
+        100.0 * self.correct as f64 / self.images.max(1) as f64
+    }
+}
+
+fn describe(record: &EpochRecord) -> String {
+    let mut text = format!(
+        "epoch {} loss {:.4} train top1 {:.2}%",
+        record.epoch, record.loss, record.train_top1
+    );
+    if let Some(validation) = &record.validation {
+        text += &format!(" validation top1 {:.2}%", validation.top1);
+    }
+    if let Some(teacher) = &record.teacher_validation {
+        text += &format!(" teacher {:.2}%", teacher.top1);
+    }
+    text + &format!(" {:.0} images/s", record.images_per_second)
+}
+
+fn first_difference(stored: &str, given: &str) -> String {
+    let mut stored = stored.lines().filter(|line| !line.is_empty());
+    let mut given = given.lines().filter(|line| !line.is_empty());
+    loop {
+        match (stored.next(), given.next()) {
+            (None, None) => return "another".to_owned(),
+            (stored, given) if stored == given => {}
+            (stored, given) => {
+                let [stored, given] = [stored, given].map(|line| line.unwrap_or("nothing"));
+                return format!("`{given}` where the run has `{stored}`");
+            }
+        }
+    }
+}

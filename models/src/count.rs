@@ -1,0 +1,124 @@
+//! Parameters, multiply-accumulates and memory of a graph.
+
+use crate::{Graph, Node, Op};
+
+/// What one node costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeCost {
+    /// Trained parameters; batch norm's running statistics are not counted.
+    pub parameters: usize,
+    /// Multiply-accumulates of convolutions and linear layers for one image.
+    pub macs: usize,
+}
+
+impl Node {
+    /// Parameters and multiply-accumulates of this node.
+    ///
+    /// Source: counted as PyTorch's `sum(p.numel() for p in model.parameters())` and as the published tables do:
+    /// convolutions and linear layers, biases and batch norm free.
+    pub fn cost(&self) -> NodeCost {
+        let trained = self
+            .parameters()
+            .into_iter()
+            .filter(|parameter| parameter.role.is_trained());
+        let parameters = trained.map(|parameter| parameter.shape.iter().product::<usize>()).sum();
+        let macs = match self.op {
+            Op::Conv2d(conv) => self.shape.elements() * (conv.in_channels / conv.groups) * conv.kernel * conv.kernel,
+            Op::Linear {
+                in_features,
+                out_features,
+            } => in_features * out_features,
+            _ => 0,
+        };
+        NodeCost { parameters, macs }
+    }
+}
+
+impl Graph {
+    /// Trained parameters of all nodes.
+    pub fn parameter_count(&self) -> usize {
+        self.nodes().iter().map(|node| node.cost().parameters).sum()
+    }
+
+    /// Multiply-accumulates of convolutions and linear layers for one image.
+    pub fn macs(&self) -> usize {
+        self.nodes().iter().map(|node| node.cost().macs).sum()
+    }
+
+    /// The most activation values alive at once for one image, when nodes run in order and each value is dropped after
+    /// its last reader.
+    pub fn peak_activations(&self) -> usize {
+        let mut readers = self.reader_counts();
+        let (mut live, mut peak) = (0, 0);
+        for (id, node) in self.iter() {
+            live += node.shape.elements();
+            peak = peak.max(live);
+            for input in &node.inputs {
+                readers[input.index()] -= 1;
+                if readers[input.index()] == 0 {
+                    live -= self.node(*input).shape.elements();
+                }
+            }
+            if readers[id.index()] == 0 {
+                live -= node.shape.elements();
+            }
+        }
+        peak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{GraphBuilder, NetworkConfig, build};
+
+    /// Counts of the authors' networks, K = 100, 32x32 (ATSC code, counted in PyTorch).
+    const PUBLISHED: [(&str, usize, usize); 10] = [
+        ("resnet8x4", 1_233_540, 177_071_104),
+        ("resnet14x4", 2_783_620, 403_563_520),
+        ("resnet32x4", 7_433_860, 1_083_040_768),
+        ("resnet38x4", 8_983_940, 1_309_533_184),
+        ("resnet38", 569_972, 83_286_272),
+        ("resnet110", 1_736_564, 253_155_584),
+        ("resnet116", 1_833_780, 267_311_360),
+        ("resnet14x2", 703_732, 101_118_464),
+        ("resnet38x2", 2_255_604, 327_610_880),
+        ("resnet110x2", 6_911_220, 1_007_088_128),
+    ];
+
+    #[test]
+    fn counts_equal_the_published_ones() {
+        for (name, parameters, macs) in PUBLISHED {
+            let graph = build(name, &NetworkConfig::new([3, 32, 32], 100)).unwrap();
+            assert_eq!((graph.parameter_count(), graph.macs()), (parameters, macs), "{name}");
+        }
+    }
+
+    /// Parameters of He et al.'s networks on CIFAR-10: arXiv:1512.03385, table 6 (0.27 M, 0.46 M, 0.66 M, 0.85 M, 1.7 M).
+    #[test]
+    fn option_a_counts_equal_the_paper() {
+        let counts = [
+            ("resnet20", 0.27),
+            ("resnet32", 0.46),
+            ("resnet44", 0.66),
+            ("resnet56", 0.85),
+            ("resnet110a", 1.7),
+        ];
+        for (name, millions) in counts {
+            let graph = build(name, &NetworkConfig::new([3, 32, 32], 10)).unwrap();
+            let got = graph.parameter_count() as f64 / 1e6;
+            assert!((got - millions).abs() < 0.05 * millions, "{name}: {got} M");
+        }
+    }
+
+    #[test]
+    fn peak_activations_of_a_residual() {
+        let mut builder = GraphBuilder::new("test", [2, 4, 4]);
+        let x = builder.input();
+        let a = builder.relu("a", x).unwrap();
+        let b = builder.relu("b", a).unwrap();
+        let sum = builder.add("sum", b, x).unwrap();
+        let graph = builder.finish(&[("out", sum)]);
+        // x is held across the branch: x, a and b are alive together, then x, b and the sum
+        assert_eq!(graph.peak_activations(), 3 * 32);
+    }
+}

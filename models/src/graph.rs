@@ -1,0 +1,201 @@
+//! The graph of a network: nodes in topological order, named outputs.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, Op, Parameter, Result, Shape};
+
+/// Output name of the last feature map, which knowledge distillation compares.
+///
+/// Source: `feat[-2]` in the authors' code, github.com/random2314235/ATSC.
+pub const FEATURES: &str = "features";
+
+/// Output name of the class scores before softmax.
+pub const LOGITS: &str = "logits";
+
+/// Index of a node in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+impl NodeId {
+    /// Position in [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// One operation with its name, its inputs and the shape it gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Name, the prefix of its parameters' names.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Where its inputs come from; always earlier nodes.
+    pub inputs: Vec<NodeId>,
+    /// What it outputs for one image.
+    pub shape: Shape,
+}
+
+impl Node {
+    /// The tensors this node owns.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.op.parameters(&self.name)
+    }
+}
+
+/// A network: the one definition from which layers, ONNX and counts are made.
+///
+/// Built with [`crate::GraphBuilder`], so every shape has been checked and nodes are in topological order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    pub(crate) name: String,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) outputs: BTreeMap<String, NodeId>,
+}
+
+impl Graph {
+    /// The network's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All nodes; each comes after its inputs, the first is the input.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node))
+    }
+
+    /// The node of an id of this graph.
+    ///
+    /// # Panics
+    /// If the id is of another, longer graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Shape `(C, H, W)` of the image.
+    pub fn input_shape(&self) -> [usize; 3] {
+        match self.nodes[0].shape {
+            Shape::Map(dims) => dims,
+            Shape::Vector(_) => unreachable!("GraphBuilder::new makes node 0 a map"),
+        }
+    }
+
+    /// Number of classes K: the length of [`LOGITS`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownOutput`] if the graph has no logits.
+    pub fn classes(&self) -> Result<usize> {
+        Ok(self.output(LOGITS)?.shape.elements())
+    }
+
+    /// Names and nodes of the outputs.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, NodeId)> {
+        self.outputs.iter().map(|(name, id)| (name.as_str(), *id))
+    }
+
+    /// Id of a named output.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOutput`].
+    pub fn output_id(&self, name: &str) -> Result<NodeId> {
+        self.outputs.get(name).copied().ok_or_else(|| Error::UnknownOutput {
+            graph: self.name.clone(),
+            name: name.to_owned(),
+            available: self.outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// Node of a named output.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOutput`].
+    pub fn output(&self, name: &str) -> Result<&Node> {
+        Ok(self.node(self.output_id(name)?))
+    }
+
+    /// All tensors, in node order.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        self.nodes.iter().flat_map(Node::parameters).collect()
+    }
+
+    /// How many nodes read each node; outputs count as a reader.
+    pub fn reader_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.nodes.len()];
+        for id in self
+            .nodes
+            .iter()
+            .flat_map(|node| &node.inputs)
+            .chain(self.outputs.values())
+        {
+            counts[id.0] += 1;
+        }
+        counts
+    }
+
+    /// The same network with only these outputs, and without the nodes that none of them needs.
+    ///
+    /// # Errors
+    /// [`Error::UnknownOutput`].
+    pub fn keep_outputs(&self, names: &[&str]) -> Result<Self> {
+        let mut needed = vec![false; self.nodes.len()];
+        needed[0] = true;
+        for name in names {
+            needed[self.output_id(name)?.0] = true;
+        }
+        for index in (0..self.nodes.len()).rev().filter(|index| *index > 0) {
+            if needed[index] {
+                self.nodes[index].inputs.iter().for_each(|id| needed[id.0] = true);
+            }
+        }
+        let mut renumbered = vec![NodeId(0); self.nodes.len()];
+        let mut nodes = Vec::new();
+        for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| needed[*index]) {
+            renumbered[index] = NodeId(nodes.len());
+            let inputs = node.inputs.iter().map(|id| renumbered[id.0]).collect();
+            nodes.push(Node { inputs, ..node.clone() });
+        }
+        let outputs = names
+            .iter()
+            .map(|name| Ok(((*name).to_owned(), renumbered[self.output_id(name)?.0])));
+        Ok(Self {
+            name: self.name.clone(),
+            nodes,
+            outputs: outputs.collect::<Result<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NetworkConfig, build};
+
+    #[test]
+    fn keeping_features_drops_the_head() {
+        let graph = build("resnet8", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
+        let encoder = graph.keep_outputs(&[FEATURES]).unwrap();
+        assert!(
+            encoder
+                .nodes()
+                .iter()
+                .all(|node| !matches!(node.op, Op::Linear { .. } | Op::GlobalAveragePool))
+        );
+        assert_eq!(encoder.output(FEATURES).unwrap().shape, Shape::Map([64, 7, 7]));
+        assert_eq!(graph.parameter_count() - encoder.parameter_count(), 64 * 10 + 10);
+    }
+
+    #[test]
+    fn unknown_output_names_what_there_is() {
+        let graph = build("resnet8", &NetworkConfig::new([3, 32, 32], 10)).unwrap();
+        let message = graph.output("embedding").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "graph \"resnet8\" has no output \"embedding\", it has: features, logits"
+        );
+    }
+}

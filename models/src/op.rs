@@ -1,0 +1,270 @@
+//! The operations a network is made of: their shapes, their parameters, their cost.
+//!
+//! Letters: C channels, H height, W width, K classes. Shapes are those of one image: the batch is not part of a graph.
+
+use std::fmt;
+
+/// Epsilon of every batch norm here, as in PyTorch's default.
+///
+/// Source: `torch.nn.BatchNorm2d`, argument `eps`.
+pub const BATCH_NORM_EPSILON: f64 = 1e-5;
+
+/// Shape of what a node outputs for one image.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// A feature map `(C, H, W)`.
+    Map([usize; 3]),
+    /// A vector `(K)`.
+    Vector(usize),
+}
+
+impl Shape {
+    /// Number of values for one image.
+    pub fn elements(&self) -> usize {
+        match self {
+            Self::Map([c, h, w]) => c * h * w,
+            Self::Vector(k) => *k,
+        }
+    }
+
+    /// Channels of a map, or length of a vector.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Map([c, _, _]) => *c,
+            Self::Vector(k) => *k,
+        }
+    }
+
+    /// The dimensions without the batch.
+    pub fn dims(&self) -> Vec<usize> {
+        match self {
+            Self::Map(dims) => dims.to_vec(),
+            Self::Vector(k) => vec![*k],
+        }
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Map([c, h, w]) => write!(f, "({c}, {h}, {w})"),
+            Self::Vector(k) => write!(f, "({k})"),
+        }
+    }
+}
+
+/// A two-dimensional convolution with square kernel, stride and padding.
+///
+/// Source: ONNX `Conv`, <https://onnx.ai/onnx/operators/onnx__Conv.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Channels in.
+    pub in_channels: usize,
+    /// Channels out.
+    pub out_channels: usize,
+    /// Kernel height and width, pixels.
+    pub kernel: usize,
+    /// Step between output pixels, input pixels.
+    pub stride: usize,
+    /// Zeros added on every side, pixels.
+    pub padding: usize,
+    /// Number of groups the channels are split into; both channel counts are multiples of it.
+    pub groups: usize,
+    /// Whether a bias `(out_channels)` is added.
+    pub bias: bool,
+}
+
+/// One operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Op {
+    /// The image, normalised: `(C, H, W)`.
+    Input,
+    /// Convolution.
+    Conv2d(Conv2d),
+    /// Batch normalisation over `channels`, epsilon [`BATCH_NORM_EPSILON`].
+    BatchNorm {
+        /// Channels.
+        channels: usize,
+    },
+    /// `max(x, 0)`.
+    Relu,
+    /// Sum of two maps of the same shape.
+    Add,
+    /// Option-A shortcut: every `stride`-th pixel, zero channels before and after.
+    ///
+    /// Source: He et al. 2015, arXiv:1512.03385, section 4.2; layout of the zero channels as in the `resnet.py` whose
+    /// checkpoints are in use (a quarter of the planes on each side).
+    SubsamplePad {
+        /// Step between kept pixels.
+        stride: usize,
+        /// Zero channels in front.
+        before: usize,
+        /// Zero channels behind.
+        after: usize,
+    },
+    /// Average over bins so that the map becomes `height` x `width` (`torch.nn.AdaptiveAvgPool2d`).
+    AdaptiveAveragePool {
+        /// Rows out.
+        height: usize,
+        /// Columns out.
+        width: usize,
+    },
+    /// Average over all pixels: `(C, H, W)` to `(C)`.
+    GlobalAveragePool,
+    /// Fully connected layer with bias.
+    Linear {
+        /// Values in.
+        in_features: usize,
+        /// Values out.
+        out_features: usize,
+    },
+}
+
+/// What a parameter is to the optimiser and to batch norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A convolution's or linear layer's weight.
+    Weight,
+    /// A convolution's or linear layer's bias.
+    Bias,
+    /// Batch norm's scale.
+    Scale,
+    /// Batch norm's shift.
+    Shift,
+    /// Batch norm's running mean: kept, not trained.
+    RunningMean,
+    /// Batch norm's running variance: kept, not trained.
+    RunningVariance,
+}
+
+impl Role {
+    /// Whether gradient descent moves it.
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVariance)
+    }
+}
+
+/// One tensor that a node owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Full name, as in the PyTorch checkpoint: `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// What it is.
+    pub role: Role,
+}
+
+impl Op {
+    /// Short name for tables, as ONNX calls it where there is one.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Input => "Input",
+            Self::Conv2d(_) => "Conv",
+            Self::BatchNorm { .. } => "BatchNormalization",
+            Self::Relu => "Relu",
+            Self::Add => "Add",
+            Self::SubsamplePad { .. } => "SubsamplePad",
+            Self::AdaptiveAveragePool { .. } => "AdaptiveAveragePool",
+            Self::GlobalAveragePool => "GlobalAveragePool",
+            Self::Linear { .. } => "Linear",
+        }
+    }
+
+    /// Output shape for these input shapes; `Err` holds what the operation takes.
+    pub(crate) fn infer(&self, inputs: &[Shape]) -> Result<Shape, String> {
+        match (self, inputs) {
+            (Self::Conv2d(conv), [Shape::Map([c, h, w])]) if conv.fits(*c, *h, *w) => {
+                Ok(Shape::Map([conv.out_channels, conv.extent(*h), conv.extent(*w)]))
+            }
+            (Self::Conv2d(conv), _) => Err(format!(
+                "one map with {} channels, at least {} pixels a side with padding, channels divisible by {} groups",
+                conv.in_channels, conv.kernel, conv.groups
+            )),
+            (Self::BatchNorm { channels }, [Shape::Map([c, h, w])]) if c == channels => Ok(Shape::Map([*c, *h, *w])),
+            (Self::BatchNorm { channels }, _) => Err(format!("one map with {channels} channels")),
+            (Self::Relu, [shape]) => Ok(*shape),
+            (Self::Relu, _) => Err("one input".to_owned()),
+            (Self::Add, [a, b]) if a == b => Ok(*a),
+            (Self::Add, _) => Err("two inputs of one shape".to_owned()),
+            (Self::SubsamplePad { stride, before, after }, [Shape::Map([c, h, w])]) if *stride > 0 => Ok(Shape::Map([
+                before + c + after,
+                h.div_ceil(*stride),
+                w.div_ceil(*stride),
+            ])),
+            (Self::SubsamplePad { .. }, _) => Err("one map and a stride of at least 1".to_owned()),
+            (Self::AdaptiveAveragePool { height, width }, [Shape::Map([c, h, w])])
+                if (1..=*h).contains(height) && (1..=*w).contains(width) =>
+            {
+                Ok(Shape::Map([*c, *height, *width]))
+            }
+            (Self::AdaptiveAveragePool { height, width }, _) => Err(format!("one map of at least {height}x{width}")),
+            (Self::GlobalAveragePool, [Shape::Map([c, _, _])]) => Ok(Shape::Vector(*c)),
+            (Self::GlobalAveragePool, _) => Err("one map".to_owned()),
+            (
+                Self::Linear {
+                    in_features,
+                    out_features,
+                },
+                [Shape::Vector(k)],
+            ) if k == in_features => Ok(Shape::Vector(*out_features)),
+            (Self::Linear { in_features, .. }, _) => Err(format!("one vector of {in_features}")),
+            (Self::Input, _) => Err("no inputs".to_owned()),
+        }
+    }
+
+    /// The tensors a node of this operation owns, in PyTorch's order.
+    pub(crate) fn parameters(&self, node: &str) -> Vec<Parameter> {
+        let parameter = |suffix: &str, shape: Vec<usize>, role| Parameter {
+            name: format!("{node}.{suffix}"),
+            shape,
+            role,
+        };
+        match self {
+            Self::Conv2d(c) => {
+                let shape = vec![c.out_channels, c.in_channels / c.groups, c.kernel, c.kernel];
+                let mut all = vec![parameter("weight", shape, Role::Weight)];
+                if c.bias {
+                    all.push(parameter("bias", vec![c.out_channels], Role::Bias));
+                }
+                all
+            }
+            Self::BatchNorm { channels } => vec![
+                parameter("weight", vec![*channels], Role::Scale),
+                parameter("bias", vec![*channels], Role::Shift),
+                parameter("running_mean", vec![*channels], Role::RunningMean),
+                parameter("running_var", vec![*channels], Role::RunningVariance),
+            ],
+            Self::Linear {
+                in_features,
+                out_features,
+            } => vec![
+                parameter("weight", vec![*out_features, *in_features], Role::Weight),
+                parameter("bias", vec![*out_features], Role::Bias),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Conv2d {
+    fn fits(&self, channels: usize, height: usize, width: usize) -> bool {
+        channels == self.in_channels
+            && self.groups > 0
+            && self.stride > 0
+            && self.in_channels.is_multiple_of(self.groups)
+            && self.out_channels.is_multiple_of(self.groups)
+            && height.min(width) + 2 * self.padding >= self.kernel
+    }
+
+    fn extent(&self, pixels: usize) -> usize {
+        (pixels + 2 * self.padding - self.kernel) / self.stride + 1
+    }
+}

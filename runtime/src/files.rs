@@ -1,0 +1,121 @@
+//! Reads the files of a bundle: regular files only, of the size and digest that the manifest vouches for.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::digest::sha256_hex;
+use crate::error::Error;
+
+/// Largest `askd.json`: 16 MiB, above a manifest with 2^20 labels of ordinary length.
+pub(crate) const MAX_MANIFEST: u64 = 16 << 20;
+/// Largest model or golden file: 2 GiB, the limit of a protobuf message.
+pub(crate) const MAX_FILE: u64 = 2 << 30;
+
+/// Opens the regular file at `path`, and returns it with its size in bytes.
+pub(crate) fn open(path: &Path, limit: u64) -> Result<(File, u64), Error> {
+    let read = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Not following links: a bundle is self-contained. Before opening: to open a pipe would wait for its writer.
+    let kind = fs::symlink_metadata(path).map_err(read)?.file_type();
+    let found = match kind {
+        _ if kind.is_file() => None,
+        _ if kind.is_symlink() => Some("a symbolic link"),
+        _ if kind.is_dir() => Some("a directory"),
+        _ => Some("a device, pipe or socket"),
+    };
+    if let Some(found) = found {
+        return Err(Error::NotAFile {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let file = File::open(path).map_err(read)?;
+    let found = file.metadata().map_err(read)?.len();
+    if found > limit {
+        return Err(Error::FileTooLarge {
+            path: path.to_owned(),
+            limit,
+            found,
+        });
+    }
+    Ok((file, found))
+}
+
+/// Reads `file`, whose size is `size`, whole.
+pub(crate) fn read(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let capacity = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes
+        .try_reserve_exact(capacity)
+        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    // A file that grows meanwhile must not fill the memory; the digest check notices.
+    file.take(size).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What the manifest says of a file.
+pub(crate) struct Vouched<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) size: u64,
+    pub(crate) sha256: &'a str,
+}
+
+/// Opens a file of the bundle, has `load` bring its bytes, and checks them against the manifest.
+pub(crate) fn load_vouched<T: AsRef<[u8]>>(
+    dir: &Path,
+    vouched: &Vouched<'_>,
+    load: impl FnOnce(&File, u64) -> io::Result<T>,
+) -> Result<T, Error> {
+    let path = dir.join(vouched.file);
+    let (file, size) = open(&path, MAX_FILE)?;
+    let expect_size = |path: &PathBuf, found| match found == vouched.size {
+        true => Ok(()),
+        false => Err(Error::FileSize {
+            path: path.clone(),
+            expected: vouched.size,
+            found,
+        }),
+    };
+    // Cheapest first: a wrong size needs no reading.
+    expect_size(&path, size)?;
+    let bytes = load(&file, size).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    expect_size(&path, bytes.as_ref().len() as u64)?;
+    let found = sha256_hex(bytes.as_ref());
+    if found != vouched.sha256 {
+        return Err(Error::FileDigest {
+            path,
+            expected: vouched.sha256.to_owned(),
+            found,
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        // Sparse: takes no space on disk.
+        File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
+        assert!(
+            matches!(open(&path, MAX_FILE).unwrap_err(), Error::FileTooLarge { found, .. } if found == MAX_FILE + 1)
+        );
+        assert!(matches!(
+            open(folder.path(), 1).unwrap_err(),
+            Error::NotAFile {
+                found: "a directory",
+                ..
+            }
+        ));
+    }
+}

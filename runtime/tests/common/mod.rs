@@ -1,0 +1,134 @@
+//! A bundle on disk around the tiny fixture network, and that network's arithmetic written out.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(unreachable_pub, reason = "a module of test binaries, not of a library")]
+
+use std::fs;
+use std::path::Path;
+
+use askd_runtime::{
+    Batch, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize,
+    ResizeMethod, SCHEMA, Variant, sha256_hex,
+};
+use tempfile::TempDir;
+
+pub const FIXED: &[u8] = include_bytes!("../fixtures/tiny_fixed.onnx");
+pub const DYNAMIC: &[u8] = include_bytes!("../fixtures/tiny_dynamic.onnx");
+/// Elements of one input image, 3x4x4.
+pub const ELEMENTS: usize = 48;
+pub const CLASSES: usize = 3;
+
+/// Fails the test, with what to do about it, where ONNX Runtime is not set up.
+pub fn require_engine() -> &'static Engine {
+    Engine::load(None).unwrap_or_else(|error| panic!("these tests need ONNX Runtime: {error}"))
+}
+
+/// Images with values that are multiples of 1/16 in -1..1, so that the network's sums are exact.
+pub fn images(count: usize) -> Vec<f32> {
+    (0..count * ELEMENTS)
+        .map(|at| ((at * 7 + at / ELEMENTS * 5) % 32) as f32 / 16.0 - 1.0)
+        .collect()
+}
+
+/// The logits of the fixture network, from the formula in `make_fixtures.py`.
+pub fn reference(images: &[f32]) -> Vec<f32> {
+    let mut logits = Vec::new();
+    for image in images.chunks_exact(ELEMENTS) {
+        let pooled: Vec<f32> = (0..4)
+            .map(|o| {
+                let pixel = |at: usize| -> f32 {
+                    let sum: f32 = (0..3).map(|i| (o as f32 - i as f32) / 8.0 * image[i * 16 + at]).sum();
+                    (sum + o as f32 / 8.0).max(0.0)
+                };
+                (0..16).map(pixel).sum::<f32>() / 16.0
+            })
+            .collect();
+        for k in 0..CLASSES {
+            let sum: f32 = pooled
+                .iter()
+                .enumerate()
+                .map(|(o, p)| ((k + o) as f32 / 8.0 - 0.25) * p)
+                .sum();
+            logits.push(sum + k as f32);
+        }
+    }
+    logits
+}
+
+pub fn assert_close(got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len());
+    for (at, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() < 1e-5, "element {at}: {got}, expected {want}");
+    }
+}
+
+/// A valid bundle around `onnx`, with a correct manifest after `change` has been at it.
+///
+/// `change` also gets the ONNX bytes and the golden data, before sizes and digests are taken.
+pub fn bundle(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut GoldenData)) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let input = images(2);
+    let output = reference(&input);
+    let mut golden = GoldenData::new([2, 3, 4, 4], input, output).unwrap();
+    let mut manifest = Manifest {
+        schema: SCHEMA,
+        sequence: 1,
+        device_class: "generic".into(),
+        input: Input {
+            name: "image".into(),
+            layout: Layout::Nchw,
+            shape: [3, 4, 4],
+            mean: vec![0.5, 0.25, 0.125],
+            std: vec![0.5, 0.25, 0.125],
+            resize: Resize {
+                method: ResizeMethod::BilinearAntialias,
+                size: [4, 4],
+                crop: None,
+            },
+        },
+        output: Output {
+            name: "logits".into(),
+            classes: CLASSES,
+        },
+        labels: vec!["cat".into(), "dog".into(), "eel".into()],
+        temperature: 2.0,
+        variants: vec![Variant {
+            name: "fp32".into(),
+            precision: "fp32".into(),
+            target: "any".into(),
+            file: "model.fp32.onnx".into(),
+            size: onnx.len() as u64,
+            sha256: sha256_hex(onnx),
+            opset: 17,
+            ir_version: 8,
+            batch,
+            parameters: 31,
+            macs: 204,
+            peak_memory_bytes: 1000,
+            accuracy: Vec::new(),
+        }],
+        golden: Golden {
+            file: GOLDEN_FILE.into(),
+            size: 1,
+            sha256: "0".repeat(64),
+            images: 2,
+            tolerance: 1e-5,
+        },
+        provenance: serde_json::Map::new(),
+    };
+    change(&mut manifest, &mut golden);
+    let golden = golden.to_safetensors().unwrap();
+    manifest.golden.size = golden.len() as u64;
+    manifest.golden.sha256 = sha256_hex(&golden);
+    fs::write(folder.path().join("model.fp32.onnx"), onnx).unwrap();
+    fs::write(folder.path().join(GOLDEN_FILE), golden).unwrap();
+    fs::write(folder.path().join(MANIFEST_FILE), manifest.to_json().unwrap()).unwrap();
+    folder
+}
+
+/// Rewrites `askd.json` as a JSON value, past the checks of [`Manifest::to_json`].
+pub fn edit_manifest(folder: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
+    let path = folder.join(MANIFEST_FILE);
+    let mut value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut value);
+    fs::write(path, value.to_string()).unwrap();
+}

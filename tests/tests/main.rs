@@ -1,0 +1,13 @@
+//! Cross-crate tests, one module a subject.
+
+mod bundle;
+mod cli;
+mod damage;
+mod damaged_data;
+mod export;
+mod onnx_checker;
+mod pilot;
+mod pipeline;
+mod pretrained;
+mod refusals;
+mod resume;

@@ -1,0 +1,211 @@
+//! The whole way by the command line on real images: train, distil, export, verify, inspect, evaluate.
+//!
+//! Runs of a few steps: what is checked is that the parts agree, not that anything is learnt.
+
+use std::path::{Path, PathBuf};
+
+use askd_tests::{Workspace, fashion_mnist};
+use serde_json::{Value, json};
+
+/// Flags of a short run.
+const SHORT: &str = "--epochs 1 --max-steps 12 --batch 16 --lr 0.02";
+/// The images in the compiler, and a few of them in files, so that passes over the test images are short.
+const EMBEDDED: Data = Data {
+    spec: "fashion-mnist",
+    validation: 1000,
+    test: 2000,
+};
+const CUT: Data = Data {
+    spec: "fashion-mnist:fashion",
+    validation: 30,
+    test: 400,
+};
+
+const RUN_FILES: [&str; 7] = [
+    "best",
+    "best/weights.safetensors",
+    "checkpoints",
+    "checkpoints/step-000000012.safetensors",
+    "metrics.jsonl",
+    "recipe.toml",
+    "result.json",
+];
+const BUNDLE_FILES: [&str; 3] = ["askd.json", "golden.safetensors", "model.fp32.onnx"];
+
+struct Data {
+    spec: &'static str,
+    validation: usize,
+    test: usize,
+}
+
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    fashion_mnist(&workspace.path("fashion"), 300, CUT.test);
+    workspace
+}
+
+/// Everything below a directory.
+fn entries(workspace: &Workspace, dir: &str) -> Vec<PathBuf> {
+    let root = workspace.path(dir);
+    let all = workspace.entries().into_iter();
+    all.filter_map(|path| Some(path.strip_prefix(&root).ok()?.to_owned()))
+        .filter(|path| path != Path::new(""))
+        .collect()
+}
+
+/// Trains, and holds what is printed and written against each other and the contract.
+fn check_run(workspace: &Workspace, run: &str, data: &Data, arguments: &str) -> Value {
+    let arguments = format!("{arguments} --data {} {SHORT} --json --out {run}", data.spec);
+    let printed = workspace.run(&arguments).json();
+    assert_eq!(entries(workspace, run), RUN_FILES.map(PathBuf::from));
+    assert_eq!(printed, workspace.read_json(format!("{run}/result.json")));
+    let epoch = workspace.read_json(format!("{run}/metrics.jsonl"));
+    assert_eq!((&epoch["epoch"], &epoch["step"]), (&json!(1), &json!(12)));
+    assert_eq!(epoch["validation"], printed["validation"]);
+    assert!(epoch["loss"].as_f64().unwrap() > 0.0);
+    assert_eq!(printed["test"]["images"], data.test);
+    assert_eq!(printed["validation"]["images"], data.validation);
+    printed
+}
+
+/// Exports a run and holds the bundle, as every command sees it, against what the trainer reported.
+fn check_bundle(workspace: &Workspace, run: &str, data: &Data, batch: &str, result: &Value) {
+    let bundle = format!("{run}-{batch}.askd");
+    let exported = workspace
+        .run(&format!(
+            "export {run} --batch-dim {batch} --sequence 7 --json --out {bundle}"
+        ))
+        .json();
+    assert_eq!(entries(workspace, &bundle), BUNDLE_FILES.map(PathBuf::from));
+
+    assert_eq!(exported["parity"]["images"], data.test);
+    assert_eq!(exported["parity"]["top1_agreement"], 100.0);
+    assert!(
+        exported["parity"]["max_abs_diff"].as_f64().unwrap() <= 1e-4,
+        "{exported}"
+    );
+    let evaluated = workspace
+        .run(&format!("eval {bundle} --data {} --json", data.spec))
+        .json();
+    for measured in [&exported["runtime"], &evaluated] {
+        assert_eq!(measured["top1"], result["test"]["top1"], "{bundle}");
+        assert_eq!(measured["images"], data.test);
+        let losses = [measured, &result["test"]].map(|part| part["loss"].as_f64().unwrap());
+        assert!((losses[0] - losses[1]).abs() < 1e-4, "{losses:?}");
+    }
+
+    let verified = workspace
+        .run(&format!("verify {bundle} --data {} --json", data.spec))
+        .json();
+    assert_eq!(verified["evaluation"], evaluated);
+    assert_eq!(verified["recorded"]["top1"], evaluated["top1"]);
+    assert_eq!(verified["golden_images"], 8);
+    assert!(
+        workspace
+            .run(&format!("verify {bundle}"))
+            .text()
+            .contains("golden: 8 images")
+    );
+
+    let inspected = workspace.run(&format!("inspect {bundle} --json")).json();
+    let manifest = workspace.read_json(format!("{bundle}/askd.json"));
+    assert_eq!(inspected["manifest"], manifest);
+    assert_eq!(manifest["sequence"], 7);
+    assert_eq!(manifest["labels"].as_array().unwrap().len(), 10);
+    assert_eq!(manifest["temperature"], result["temperature"]);
+    assert_eq!(manifest["provenance"]["seed"], result["seed"]);
+    assert_eq!(manifest["provenance"]["data_sha256"], result["data_digest"]);
+    assert_eq!(manifest["variants"][0]["accuracy"][0]["top1"], result["test"]["top1"]);
+    assert_eq!(manifest["variants"][0]["sha256"], verified["sha256"]);
+    let text = workspace.run(&format!("inspect {bundle}")).text();
+    assert!(
+        text.contains(manifest["variants"][0]["sha256"].as_str().unwrap()),
+        "{text}"
+    );
+}
+
+fn check_inspection(workspace: &Workspace, run: &str, result: &Value) {
+    let inspected = workspace.run(&format!("inspect {run} --json")).json();
+    assert_eq!(&inspected["result"], result);
+    assert_eq!(inspected["recipe"]["max_steps"], 12);
+    assert_eq!(inspected["network"]["parameters"], result["parameters"]);
+    let text = workspace.run(&format!("inspect {run}")).text();
+    assert!(text.contains("recipe:") && text.contains("max_steps = 12"), "{text}");
+}
+
+#[test]
+fn a_trained_network_becomes_a_bundle() {
+    let workspace = workspace();
+    let result = check_run(&workspace, "run", &EMBEDDED, "train --model resnet8");
+    assert_eq!(result["teacher"], Value::Null);
+    check_inspection(&workspace, "run", &result);
+    check_bundle(&workspace, "run", &EMBEDDED, "1", &result);
+}
+
+#[test]
+fn a_teacher_makes_students_that_become_bundles() {
+    let workspace = workspace();
+    let teacher = check_run(&workspace, "teacher", &CUT, "train --model resnet8");
+    let teacher_flags = "--teacher resnet8 --teacher-weights teacher/best/weights.safetensors --factor 4";
+    for (method, batch) in [("alone", "1"), ("simkd", "dynamic"), ("atsc", "1"), ("atsc", "dynamic")] {
+        let run = format!("{method}-{batch}");
+        let flags = if method == "alone" { "" } else { teacher_flags };
+        // the teacher adapts from the first step, so that it does within a run this short
+        let flags = if method == "atsc" {
+            format!("{flags} --adapt-start 0")
+        } else {
+            flags.to_owned()
+        };
+        let arguments = format!("distill --student resnet8 --method {method} {flags}");
+        let result = check_run(&workspace, &run, &CUT, &arguments);
+        check_inspection(&workspace, &run, &result);
+        let evaluated = workspace.run(&format!("eval {run} --data {} --json", CUT.spec)).json();
+        assert_eq!(evaluated, result["test"]);
+        check_bundle(&workspace, &run, &CUT, batch, &result);
+        if method == "alone" {
+            // the baseline is plain training
+            assert_eq!(result["parameters"], teacher["parameters"]);
+            assert_eq!(weights(&workspace, &run), weights(&workspace, "teacher"));
+            continue;
+        }
+        assert!(result["parameters"].as_u64() > teacher["parameters"].as_u64());
+        assert_eq!(result["teacher"]["before"], teacher["test"]);
+        let moved = result["teacher"]["after"] != result["teacher"]["before"];
+        assert_eq!(moved, method == "atsc", "{result}");
+        let manifest = workspace.read_json(format!("{run}-{batch}.askd/askd.json"));
+        assert_eq!(manifest["provenance"]["teacher"], "resnet8");
+    }
+}
+
+fn weights(workspace: &Workspace, run: &str) -> Vec<u8> {
+    workspace.read(format!("{run}/best/weights.safetensors"))
+}
+
+#[test]
+fn seeds_decide_and_threads_do_not() {
+    let workspace = Workspace::new();
+    fashion_mnist(&workspace.path("fashion"), 100, 50);
+    let trained = |run: &str, flags: &str| {
+        let flags = format!("--data fashion-mnist:fashion --epochs 2 --batch 16 {flags} --out {run}");
+        workspace.run(&format!("train --model resnet8 {flags}")).text();
+        weights(&workspace, run)
+    };
+    let first = trained("first", "--seed 3 --threads 2");
+    assert_eq!(trained("again", "--seed 3 --threads 2"), first);
+    assert_eq!(trained("alone", "--seed 3 --threads 1"), first);
+    assert_eq!(trained("three", "--seed 3 --threads 3"), first);
+    assert_ne!(trained("other", "--seed 4 --threads 2"), first);
+
+    let distilled = |run: &str, flags: &str| {
+        let flags = format!("--data fashion-mnist:fashion --epochs 2 --batch 16 {flags} --out {run}");
+        let teacher = "--teacher resnet8 --teacher-weights first/best/weights.safetensors";
+        workspace
+            .run(&format!("distill {teacher} --student resnet8 {flags}"))
+            .text();
+        weights(&workspace, run)
+    };
+    let first = distilled("atsc", "--threads 2");
+    assert_eq!(distilled("atsc-again", "--threads 2"), first);
+    assert_eq!(distilled("atsc-alone", "--threads 1"), first);
+    assert_ne!(distilled("atsc-other", "--seed 1 --threads 2"), first);
+}
