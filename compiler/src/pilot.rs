@@ -9,7 +9,7 @@ use std::time::Instant;
 use askd_runtime::{Batch, Model, SessionOptions};
 use candle_core::Device;
 
-use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, SeedReport, percentile};
+use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, Seconds, SeedReport, percentile};
 use crate::data::{Augmentation, DataSpec, Part};
 use crate::evaluate::Predictions;
 use crate::export::{ExportOptions, Source, export};
@@ -123,14 +123,14 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
     let runtime = run_bundle(bundle)?;
     let runtime_seconds = runtime_started.elapsed().as_secs_f64();
 
-    let seconds = [
-        ("teacher", teacher_result.seconds),
-        ("student_alone", alone_result.seconds),
-        ("student_atsc", atsc_result.seconds),
-        ("export", export_seconds),
-        ("runtime", runtime_seconds),
-        ("total", started.elapsed().as_secs_f64()),
-    ];
+    let seconds = Seconds {
+        teacher: teacher_result.seconds,
+        student_alone: alone_result.seconds,
+        student_atsc: atsc_result.seconds,
+        export: export_seconds,
+        runtime: runtime_seconds,
+        total: started.elapsed().as_secs_f64(),
+    };
     Ok(SeedReport {
         dataset: dataset(&atsc_recipe)?,
         seed,
@@ -140,7 +140,7 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
         projector: projector_facts(&atsc_recipe)?,
         parity: exported.parity,
         runtime,
-        seconds: seconds.map(|(stage, seconds)| (stage.to_owned(), seconds)).into(),
+        seconds,
     })
 }
 
