@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::element::Element;
+use super::simd::vectorised;
 
 /// Elements below which a task is not worth handing to another thread.
 pub(super) const GRAIN: usize = 8192;
@@ -11,9 +12,11 @@ pub(super) const GRAIN: usize = 8192;
 pub fn relu<T: Element>(x: &[T]) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
     y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| {
-        y.iter_mut()
-            .zip(x)
-            .for_each(|(y, x)| *y = if *x < T::ZERO { T::ZERO } else { *x });
+        vectorised(|| {
+            y.iter_mut()
+                .zip(x)
+                .for_each(|(y, x)| *y = if *x < T::ZERO { T::ZERO } else { *x });
+        });
     });
     y
 }
@@ -24,8 +27,10 @@ pub fn relu_backward<T: Element>(y: &[T], dy: &[T]) -> Vec<T> {
     dx.par_chunks_mut(GRAIN)
         .zip(y.par_chunks(GRAIN).zip(dy.par_chunks(GRAIN)))
         .for_each(|(dx, (y, dy))| {
-            let terms = dx.iter_mut().zip(y.iter().zip(dy));
-            terms.for_each(|(dx, (y, dy))| *dx = if *y > T::ZERO { *dy } else { T::ZERO });
+            vectorised(|| {
+                let terms = dx.iter_mut().zip(y.iter().zip(dy));
+                terms.for_each(|(dx, (y, dy))| *dx = if *y > T::ZERO { *dy } else { T::ZERO });
+            });
         });
     dx
 }
@@ -36,9 +41,11 @@ pub fn add_relu<T: Element>(a: &[T], b: &[T]) -> Vec<T> {
     y.par_chunks_mut(GRAIN)
         .zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN)))
         .for_each(|(y, (a, b))| {
-            y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| {
-                let sum = *a + *b;
-                *y = if sum < T::ZERO { T::ZERO } else { sum };
+            vectorised(|| {
+                y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| {
+                    let sum = *a + *b;
+                    *y = if sum < T::ZERO { T::ZERO } else { sum };
+                });
             });
         });
     y

@@ -10,6 +10,7 @@ use super::depthwise;
 use super::element::Element;
 use super::gemm::{MatrixRef, matmul};
 use super::im2col::{Window, col2im, im2col};
+use super::winograd;
 
 /// Sizes of one convolution, already checked against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +28,15 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    fn input_len(&self) -> usize {
+    pub(super) fn input_len(&self) -> usize {
         self.channels_in * self.window.input_pixels()
     }
 
-    fn output_len(&self) -> usize {
+    pub(super) fn output_len(&self) -> usize {
         self.channels_out * self.window.output_pixels()
     }
 
-    fn weights_len(&self) -> usize {
+    pub(super) fn weights_len(&self) -> usize {
         self.channels_out * self.depth()
     }
 
@@ -106,6 +107,10 @@ pub fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T]) -> Vec<T> {
     }
     if shape.is_depthwise() {
         depthwise::forward(&shape.window, x, w, shape.channels_in, &mut y);
+        return y;
+    }
+    if winograd::applies(shape) {
+        winograd::forward(shape, x, w, &mut y);
         return y;
     }
     let together = images_together(shape.window.output_pixels(), shape.images);
@@ -207,6 +212,10 @@ pub fn backward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], dy: &[T], wants
             shape.channels_in,
             wants_dx.then_some(&mut dx[..]),
         );
+        return (dw, wants_dx.then_some(dx));
+    }
+    if winograd::applies(shape) {
+        let dw = winograd::backward(shape, x, w, dy, wants_dx.then_some(&mut dx[..]));
         return (dw, wants_dx.then_some(dx));
     }
     let flips = wants_dx && shape.flips();

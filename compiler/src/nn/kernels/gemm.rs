@@ -38,6 +38,22 @@ impl<'a, T> MatrixRef<'a, T> {
     }
 }
 
+/// A matrix to be written: rows of contiguous elements.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    /// The elements.
+    pub data: &'a mut [T],
+    /// Distance between rows, in elements; at least their length.
+    pub row_stride: usize,
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// Rows of `cols` elements, one after the other.
+    pub fn row_major(data: &'a mut [T], cols: usize) -> Self {
+        MatrixMut { data, row_stride: cols }
+    }
+}
+
 /// One past the offset of the last element of a `rows` by `cols` matrix; `None` on overflow.
 fn extent(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Option<usize> {
     if rows == 0 || cols == 0 {
@@ -49,24 +65,38 @@ fn extent(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Opt
     last.checked_add(1)
 }
 
-/// `dst = a * b`, or `dst += a * b` with `accumulate`, on the calling thread.
-///
-/// # Shapes
-/// - `dst`: `(m, n)`, row-major with `n` contiguous columns
-/// - `a`: `(m, k)`; `b`: `(k, n)`
+/// [`matmul_into`] for a `dst` of contiguous rows.
 ///
 /// # Panics
-/// If a slice is too short for its matrix: an error of the calling kernel, never of its user's data.
+/// As [`matmul_into`].
 pub fn matmul<T: Element>(
-    (m, n, k): (usize, usize, usize),
+    size: (usize, usize, usize),
     dst: &mut [T],
     a: MatrixRef<'_, T>,
     b: MatrixRef<'_, T>,
     accumulate: bool,
 ) {
+    matmul_into(size, MatrixMut::row_major(dst, size.1), a, b, accumulate);
+}
+
+/// `dst = a * b`, or `dst += a * b` with `accumulate`, on the calling thread.
+///
+/// # Shapes
+/// - `dst`: `(m, n)`; `a`: `(m, k)`; `b`: `(k, n)`
+///
+/// # Panics
+/// If a slice is too short for its matrix, or rows of `dst` overlap: an error of the calling kernel, never of its user's data.
+pub fn matmul_into<T: Element>(
+    (m, n, k): (usize, usize, usize),
+    dst: MatrixMut<'_, T>,
+    a: MatrixRef<'_, T>,
+    b: MatrixRef<'_, T>,
+    accumulate: bool,
+) {
+    let MatrixMut { data: dst, row_stride } = dst;
     let fits = |rows, cols, rs, cs, len| extent(rows, cols, rs, cs).is_some_and(|end| end <= len);
     assert!(
-        fits(m, n, n, 1, dst.len()),
+        row_stride >= n && fits(m, n, row_stride, 1, dst.len()),
         "matmul: dst of {} elements for ({m}, {n})",
         dst.len()
     );
@@ -89,7 +119,7 @@ pub fn matmul<T: Element>(
             k,
             dst.as_mut_ptr(),
             1,
-            n as isize,
+            row_stride as isize,
             accumulate,
             a.data.as_ptr(),
             a.col_stride as isize,

@@ -16,3 +16,5 @@ pub mod im2col;
 pub mod linear;
 pub mod loss;
 pub mod pool;
+pub mod simd;
+pub mod winograd;

@@ -201,6 +201,23 @@ mod tests {
         }
     }
 
+    /// 3x3 with stride 1 and enough channels goes through the transformed domain: sizes with whole and cut tiles, one and
+    /// several images a task, every padding.
+    #[test]
+    fn minimal_filtering() {
+        for (n, h, w, padding) in [(3, 8, 8, 1), (2, 9, 6, 0), (5, 7, 7, 1), (2, 5, 11, 2), (20, 3, 3, 1)] {
+            let config = Conv2dConfig {
+                padding,
+                ..Conv2dConfig::default()
+            };
+            check(
+                &[&[n, 8, h, w], &[9, 8, 3, 3]],
+                |t| conv2d(&t[0], &t[1], &config),
+                |t| composition::conv2d(&t[0], &t[1], &config),
+            );
+        }
+    }
+
     #[test]
     fn same_bits_with_any_number_of_threads() {
         for (groups, depth) in [(1, 8), (8, 1), (2, 4)] {

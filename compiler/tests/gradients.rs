@@ -1,0 +1,159 @@
+//! Whole networks against PyTorch: the same weights and batch, logits, loss, running statistics and every gradient.
+//!
+//! The references are in `fixtures/gradients`, computed by PyTorch in f64. In f64 ours must be the same to rounding; in f32 a
+//! rounding error can put the input of a ReLU on the other side of zero, in PyTorch as well as here, after which gradients
+//! differ by more: the limits in f32 say for which networks that happens.
+
+use std::path::Path;
+
+use askd_compiler::nn::ops::cross_entropy;
+use askd_compiler::nn::{Network, PassMode};
+use askd_compiler::weights::{HostTensor, Weights, load_safetensors};
+use askd_models::{Graph, LOGITS, NetworkConfig, Role, build};
+use candle_core::{DType, Device, Tensor};
+
+const IMAGES: usize = 8;
+const CLASSES: usize = 10;
+/// Elements of a tensor that its fixture holds, at most.
+const SAMPLES: usize = 256;
+
+/// Values by the generator of `make_gradients.py`: SplitMix64 seeded with the FNV-1a hash of a tensor's name.
+fn values(name: &str, count: usize, low: f32, high: f32) -> Vec<f32> {
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+    let mut unit = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        (mixed >> 40) as f32 / (1u32 << 24) as f32
+    };
+    (0..count).map(|_| low + (high - low) * unit()).collect()
+}
+
+fn weights(graph: &Graph) -> Weights {
+    let tensor = |parameter: askd_models::Parameter| {
+        let fan_in: usize = parameter.shape.iter().skip(1).product();
+        let bound = (6.0 / fan_in as f32).sqrt();
+        let (low, high) = match parameter.role {
+            Role::Weight => (-bound, bound),
+            Role::Scale => (0.7, 1.3),
+            Role::RunningVariance => (0.5, 1.5),
+            Role::Bias | Role::Shift | Role::RunningMean => (-0.1, 0.1),
+        };
+        let data = values(&parameter.name, parameter.shape.iter().product(), low, high);
+        (parameter.name, HostTensor::new(parameter.shape, data))
+    };
+    graph.parameters().into_iter().map(tensor).collect()
+}
+
+fn host(tensor: &Tensor) -> Vec<f64> {
+    let flat = tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all());
+    flat.and_then(|t| t.to_vec1()).unwrap()
+}
+
+fn norm(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// The elements of a tensor that its fixture holds.
+fn sample(values: &[f64]) -> Vec<f64> {
+    let count = values.len().min(SAMPLES);
+    (0..count).map(|i| values[i * values.len() / count]).collect()
+}
+
+/// L2 norm of the difference over that of the reference; for a reference of nothing but zeros, the largest value.
+fn distance(got: &[f64], expected: &HostTensor) -> f64 {
+    let expected: Vec<f64> = expected.data.iter().map(|v| f64::from(*v)).collect();
+    assert_eq!(got.len(), expected.len());
+    let difference: Vec<f64> = got.iter().zip(&expected).map(|(a, b)| a - b).collect();
+    match norm(&expected) {
+        0.0 => difference.iter().fold(0.0, |worst, d| d.abs().max(worst)),
+        scale => norm(&difference) / scale,
+    }
+}
+
+/// The largest distances from the reference: of logits and statistics, and of gradients.
+fn distances(name: &str, dtype: DType) -> (f64, f64) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/gradients/{name}.safetensors"));
+    let fixture = load_safetensors(&fixture).unwrap();
+    let graph = build(name, &NetworkConfig::new([3, 32, 32], CLASSES)).unwrap();
+    let mut network = Network::new(graph.clone(), &weights(&graph), dtype, &Device::Cpu).unwrap();
+    let images = Tensor::from_vec(
+        values("images", IMAGES * 3072, -2.0, 2.0),
+        (IMAGES, 3, 32, 32),
+        &Device::Cpu,
+    );
+    let images = images.and_then(|t| t.to_dtype(dtype)).unwrap();
+    let labels = Tensor::from_iter((0..IMAGES as u32).map(|i| i % CLASSES as u32), &Device::Cpu).unwrap();
+
+    let mut value: f64 = 0.0;
+    let mut compare = |key: &str, got: &[f64]| value = value.max(distance(got, &fixture[key]));
+    let inferred = network
+        .forward(&images, PassMode::Inference, &[LOGITS])
+        .unwrap()
+        .remove(0);
+    compare("logits.eval", &host(&inferred));
+    let logits = network.forward(&images, PassMode::Train, &[LOGITS]).unwrap().remove(0);
+    compare("logits", &host(&logits));
+    let loss = cross_entropy(&logits, &labels).unwrap();
+    compare("loss", &host(&loss));
+    let moved = network.weights().unwrap();
+    for parameter in graph
+        .parameters()
+        .iter()
+        .filter(|parameter| !parameter.role.is_trained())
+    {
+        let got: Vec<f64> = moved[&parameter.name].data.iter().map(|v| f64::from(*v)).collect();
+        compare(&format!("running/{}", parameter.name), &sample(&got));
+    }
+
+    let gradients = loss.backward().unwrap();
+    let mut gradient: f64 = 0.0;
+    let mut compared = 0;
+    for (parameter, var) in network.trained() {
+        let got = host(
+            gradients
+                .get(var)
+                .unwrap_or_else(|| panic!("{parameter} has no gradient")),
+        );
+        gradient = gradient.max(distance(&sample(&got), &fixture[&format!("grad/{parameter}")]));
+        gradient = gradient.max(distance(&[norm(&got)], &fixture[&format!("norm/{parameter}")]));
+        compared += 1;
+    }
+    assert_eq!(fixture.keys().filter(|key| key.starts_with("grad/")).count(), compared);
+    println!("{name} {dtype:?}: logits and statistics {value:.1e}, gradients {gradient:.1e}");
+    (value, gradient)
+}
+
+fn check(name: &str, gradient_in_f32: f64) {
+    let (value, gradient) = distances(name, DType::F64);
+    // the references are stored in f32
+    assert!(value <= 1e-6 && gradient <= 1e-5, "{name}: {value:e} {gradient:e}");
+    let (value, gradient) = distances(name, DType::F32);
+    assert!(
+        value <= 1e-4 && gradient <= gradient_in_f32,
+        "{name}: {value:e} {gradient:e}"
+    );
+}
+
+#[test]
+fn wide_residual_network() {
+    check("resnet8x4", 1e-3);
+}
+
+#[test]
+fn deep_wide_residual_network() {
+    check("resnet32x4", 3e-2);
+}
+
+#[test]
+fn deep_residual_network() {
+    check("resnet38", 3e-2);
+}
+
+#[test]
+fn option_a_residual_network() {
+    check("resnet20", 3e-2);
+}
