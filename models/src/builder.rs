@@ -116,6 +116,19 @@ impl GraphBuilder {
         self.push(name, Op::Add, &[a, b])
     }
 
+    /// Maximum over windows of `kernel` pixels a side, `stride` pixels apart, without padding.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn max_pool(&mut self, name: &str, x: NodeId, kernel: usize, stride: usize) -> Result<NodeId> {
+        let pool = Op::MaxPool {
+            kernel,
+            stride,
+            padding: 0,
+        };
+        self.push(name, pool, &[x])
+    }
+
     /// Global average pool, then a linear layer to `classes`: the classifier that ATSC shares.
     ///
     /// # Errors
@@ -202,6 +215,14 @@ mod tests {
                 bias: false,
             };
             assert!(builder.push("conv", Op::Conv2d(conv), &[x]).is_err(), "{conv:?}");
+        }
+        for (kernel, stride, padding) in [(5, 1, 1), (2, 0, 0), (2, 1, 2), (0, 1, 0)] {
+            let pool = Op::MaxPool {
+                kernel,
+                stride,
+                padding,
+            };
+            assert!(builder.push("pool", pool, &[x]).is_err(), "{pool:?}");
         }
         assert!(
             builder

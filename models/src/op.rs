@@ -109,6 +109,17 @@ pub enum Op {
         /// Zero channels behind.
         after: usize,
     },
+    /// Maximum over windows of a map padded with minus infinity (`torch.nn.MaxPool2d` without `ceil_mode` and dilation).
+    ///
+    /// Source: ONNX `MaxPool`, <https://onnx.ai/onnx/operators/onnx__MaxPool.html>.
+    MaxPool {
+        /// Height and width of the window, pixels.
+        kernel: usize,
+        /// Step between windows, input pixels.
+        stride: usize,
+        /// Pixels added on every side; fewer than `kernel`, so that no window is empty.
+        padding: usize,
+    },
     /// Average over bins so that the map becomes `height` x `width` (`torch.nn.AdaptiveAvgPool2d`).
     AdaptiveAveragePool {
         /// Rows out.
@@ -172,6 +183,7 @@ impl Op {
             Self::Relu => "Relu",
             Self::Add => "Add",
             Self::SubsamplePad { .. } => "SubsamplePad",
+            Self::MaxPool { .. } => "MaxPool",
             Self::AdaptiveAveragePool { .. } => "AdaptiveAveragePool",
             Self::GlobalAveragePool => "GlobalAveragePool",
             Self::Linear { .. } => "Linear",
@@ -200,6 +212,21 @@ impl Op {
                 w.div_ceil(*stride),
             ])),
             (Self::SubsamplePad { .. }, _) => Err("one map and a stride of at least 1".to_owned()),
+            (
+                Self::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [Shape::Map([c, h, w])],
+            ) if *stride > 0 && padding < kernel && (*h).min(*w) + 2 * padding >= *kernel => {
+                let extent = |pixels| windows(pixels, *kernel, *stride, *padding);
+                Ok(Shape::Map([*c, extent(*h), extent(*w)]))
+            }
+            (Self::MaxPool { kernel, padding, .. }, _) => Err(format!(
+                "one map of at least {kernel} pixels a side with padding, a stride of at least 1, a kernel above the padding \
+                 of {padding}"
+            )),
             (Self::AdaptiveAveragePool { height, width }, [Shape::Map([c, h, w])])
                 if (1..=*h).contains(height) && (1..=*w).contains(width) =>
             {
@@ -265,6 +292,11 @@ impl Conv2d {
     }
 
     fn extent(&self, pixels: usize) -> usize {
-        (pixels + 2 * self.padding - self.kernel) / self.stride + 1
+        windows(pixels, self.kernel, self.stride, self.padding)
     }
+}
+
+/// How many windows fit side by side into `pixels` with the padding of both ends.
+fn windows(pixels: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (pixels + 2 * padding - kernel) / stride + 1
 }

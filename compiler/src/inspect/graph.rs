@@ -94,11 +94,7 @@ fn describe(op: &Op) -> String {
     let kind = op.kind();
     match op {
         Op::Conv2d(conv) => {
-            let stride = if conv.stride == 1 {
-                String::new()
-            } else {
-                format!(" /{}", conv.stride)
-            };
+            let stride = step(conv.stride);
             let groups = if conv.groups == 1 {
                 String::new()
             } else {
@@ -106,9 +102,19 @@ fn describe(op: &Op) -> String {
             };
             format!("{kind} {0}x{0}{stride}{groups}", conv.kernel)
         }
+        Op::MaxPool { kernel, stride, .. } => format!("{kind} {kernel}x{kernel}{}", step(*stride)),
         Op::AdaptiveAveragePool { height, width } => format!("{kind} {height}x{width}"),
         Op::SubsamplePad { stride, .. } => format!("{kind} /{stride}"),
         _ => kind.to_owned(),
+    }
+}
+
+/// A stride as ` /2`, and nothing for one of 1.
+fn step(stride: usize) -> String {
+    if stride == 1 {
+        String::new()
+    } else {
+        format!(" /{stride}")
     }
 }
 

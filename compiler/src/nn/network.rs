@@ -232,6 +232,21 @@ impl Network {
             (Op::Add, [a, b]) if relu => ops::add_relu(a, b)?,
             (Op::Add, [a, b]) => a.add(b)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
+            (
+                &Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [x],
+            ) => {
+                let config = ops::MaxPoolConfig {
+                    kernel,
+                    stride,
+                    padding,
+                };
+                ops::max_pool(x, &config)?
+            }
             (Op::AdaptiveAveragePool { height, width }, [x]) => ops::adaptive_average_pool(x, *height, *width)?,
             (Op::GlobalAveragePool, [x]) => ops::global_average_pool(x)?,
             (Op::Linear { .. }, [x]) => ops::linear(

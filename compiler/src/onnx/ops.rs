@@ -6,6 +6,7 @@ mod batch_normalization;
 mod conv;
 mod global_average_pool;
 mod linear;
+mod max_pool;
 mod relu;
 mod subsample_pad;
 
@@ -22,6 +23,11 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Relu => relu::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
+        Op::MaxPool {
+            kernel,
+            stride,
+            padding,
+        } => max_pool::emit([kernel, stride, padding], step, emitter),
         Op::AdaptiveAveragePool { height, width } => adaptive_average_pool::emit([height, width], step, emitter),
         Op::GlobalAveragePool => global_average_pool::emit(step, emitter),
         Op::Linear { .. } => linear::emit(step, emitter),

@@ -15,4 +15,5 @@ pub mod gemm;
 pub mod im2col;
 pub mod linear;
 pub mod loss;
+pub mod max_pool;
 pub mod pool;

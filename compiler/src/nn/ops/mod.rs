@@ -12,6 +12,7 @@ mod batch_norm;
 mod conv2d;
 mod linear;
 mod loss;
+mod max_pool;
 mod pool;
 mod support;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
 pub use loss::{cross_entropy, mean_squared_error};
+pub use max_pool::{MaxPoolConfig, max_pool};
 pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
 
 pub use super::kernels::batch_norm::Activation;
@@ -33,5 +35,6 @@ pub mod composition {
     pub use super::conv2d::composition::conv2d;
     pub use super::linear::composition::linear;
     pub use super::loss::composition::{cross_entropy, mean_squared_error};
+    pub use super::max_pool::composition::max_pool;
     pub use super::pool::composition::{adaptive_average_pool, global_average_pool, subsample_pad};
 }
