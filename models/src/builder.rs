@@ -108,6 +108,14 @@ impl GraphBuilder {
         self.push(name, Op::Relu, &[x])
     }
 
+    /// `min(max(x, 0), 6)`.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn relu6(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.push(name, Op::Relu6, &[x])
+    }
+
     /// Sum of two maps.
     ///
     /// # Errors

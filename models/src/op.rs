@@ -95,6 +95,10 @@ pub enum Op {
     },
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    ///
+    /// Source: Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10"; `torch.nn.ReLU6`.
+    Relu6,
     /// Sum of two maps of the same shape.
     Add,
     /// Option-A shortcut: every `stride`-th pixel, zero channels before and after.
@@ -181,6 +185,7 @@ impl Op {
             Self::Conv2d(_) => "Conv",
             Self::BatchNorm { .. } => "BatchNormalization",
             Self::Relu => "Relu",
+            Self::Relu6 => "Relu6",
             Self::Add => "Add",
             Self::SubsamplePad { .. } => "SubsamplePad",
             Self::MaxPool { .. } => "MaxPool",
@@ -202,8 +207,8 @@ impl Op {
             )),
             (Self::BatchNorm { channels }, [Shape::Map([c, h, w])]) if c == channels => Ok(Shape::Map([*c, *h, *w])),
             (Self::BatchNorm { channels }, _) => Err(format!("one map with {channels} channels")),
-            (Self::Relu, [shape]) => Ok(*shape),
-            (Self::Relu, _) => Err("one input".to_owned()),
+            (Self::Relu | Self::Relu6, [shape]) => Ok(*shape),
+            (Self::Relu | Self::Relu6, _) => Err("one input".to_owned()),
             (Self::Add, [a, b]) if a == b => Ok(*a),
             (Self::Add, _) => Err("two inputs of one shape".to_owned()),
             (Self::SubsamplePad { stride, before, after }, [Shape::Map([c, h, w])]) if *stride > 0 => Ok(Shape::Map([

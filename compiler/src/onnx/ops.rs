@@ -8,6 +8,7 @@ mod global_average_pool;
 mod linear;
 mod max_pool;
 mod relu;
+mod relu6;
 mod subsample_pad;
 
 use askd_models::Op;
@@ -21,6 +22,7 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Conv2d(op) => conv::emit(op, step, emitter),
         Op::BatchNorm { .. } => batch_normalization::emit(step, emitter),
         Op::Relu => relu::emit(step, emitter),
+        Op::Relu6 => relu6::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
         Op::MaxPool {

@@ -18,7 +18,7 @@ mod support;
 #[cfg(test)]
 mod testing;
 
-pub use activation::{add_relu, relu};
+pub use activation::{add_relu, relu, relu6};
 pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
@@ -30,7 +30,7 @@ pub use super::kernels::batch_norm::Activation;
 
 /// The same operations made of candle's own: what runs on a GPU, and the tests' second reference.
 pub mod composition {
-    pub use super::activation::composition::{add_relu, relu};
+    pub use super::activation::composition::{add_relu, relu, relu6};
     pub use super::batch_norm::composition::{batch_norm_frozen, batch_norm_train};
     pub use super::conv2d::composition::conv2d;
     pub use super::linear::composition::linear;
