@@ -224,6 +224,9 @@ mod tests {
             };
             assert!(builder.push("conv", Op::Conv2d(conv), &[x]).is_err(), "{conv:?}");
         }
+        for groups in [0, 2] {
+            assert!(builder.push("shuffle", Op::ChannelShuffle { groups }, &[x]).is_err());
+        }
         for (kernel, stride, padding) in [(5, 1, 1), (2, 0, 0), (2, 1, 2), (0, 1, 0)] {
             let pool = Op::MaxPool {
                 kernel,

@@ -113,6 +113,13 @@ pub enum Op {
         /// Zero channels behind.
         after: usize,
     },
+    /// Channels `(groups, C / groups)` in the order `(C / groups, groups)`: each later group meets channels of all.
+    ///
+    /// Source: Zhang et al. 2017, ShuffleNet, arXiv:1707.01083, section 3.1.
+    ChannelShuffle {
+        /// Groups, a divisor of the channels.
+        groups: usize,
+    },
     /// Maximum over windows of a map padded with minus infinity (`torch.nn.MaxPool2d` without `ceil_mode` and dilation).
     ///
     /// Source: ONNX `MaxPool`, <https://onnx.ai/onnx/operators/onnx__MaxPool.html>.
@@ -188,6 +195,7 @@ impl Op {
             Self::Relu6 => "Relu6",
             Self::Add => "Add",
             Self::SubsamplePad { .. } => "SubsamplePad",
+            Self::ChannelShuffle { .. } => "ChannelShuffle",
             Self::MaxPool { .. } => "MaxPool",
             Self::AdaptiveAveragePool { .. } => "AdaptiveAveragePool",
             Self::GlobalAveragePool => "GlobalAveragePool",
@@ -217,6 +225,10 @@ impl Op {
                 w.div_ceil(*stride),
             ])),
             (Self::SubsamplePad { .. }, _) => Err("one map and a stride of at least 1".to_owned()),
+            (Self::ChannelShuffle { groups }, [Shape::Map([c, h, w])]) if *groups > 0 && c.is_multiple_of(*groups) => {
+                Ok(Shape::Map([*c, *h, *w]))
+            }
+            (Self::ChannelShuffle { groups }, _) => Err(format!("one map of channels divisible by {groups} groups")),
             (
                 Self::MaxPool {
                     kernel,

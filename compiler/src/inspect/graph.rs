@@ -102,6 +102,7 @@ fn describe(op: &Op) -> String {
             };
             format!("{kind} {0}x{0}{stride}{groups}", conv.kernel)
         }
+        Op::ChannelShuffle { groups } => format!("{kind} g{groups}"),
         Op::MaxPool { kernel, stride, .. } => format!("{kind} {kernel}x{kernel}{}", step(*stride)),
         Op::AdaptiveAveragePool { height, width } => format!("{kind} {height}x{width}"),
         Op::SubsamplePad { stride, .. } => format!("{kind} /{stride}"),

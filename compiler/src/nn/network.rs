@@ -233,6 +233,7 @@ impl Network {
             (Op::Add, [a, b]) if activation == Activation::Relu => ops::add_relu(a, b)?,
             (Op::Add, [a, b]) => a.add(b)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
+            (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
             (
                 &Op::MaxPool {
                     kernel,

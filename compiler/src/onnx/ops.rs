@@ -3,6 +3,7 @@
 mod adaptive_average_pool;
 mod add;
 mod batch_normalization;
+mod channel_shuffle;
 mod conv;
 mod global_average_pool;
 mod linear;
@@ -25,6 +26,7 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Relu6 => relu6::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
+        Op::ChannelShuffle { groups } => channel_shuffle::emit(groups, step, emitter),
         Op::MaxPool {
             kernel,
             stride,

@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod channel_shuffle;
 pub mod conv2d;
 pub mod depthwise;
 pub mod element;

@@ -9,6 +9,7 @@
 
 mod activation;
 mod batch_norm;
+mod channel_shuffle;
 mod conv2d;
 mod linear;
 mod loss;
@@ -20,6 +21,7 @@ mod testing;
 
 pub use activation::{add_relu, relu, relu6};
 pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
+pub use channel_shuffle::channel_shuffle;
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
 pub use loss::{cross_entropy, mean_squared_error};
@@ -32,6 +34,7 @@ pub use super::kernels::batch_norm::Activation;
 pub mod composition {
     pub use super::activation::composition::{add_relu, relu, relu6};
     pub use super::batch_norm::composition::{batch_norm_frozen, batch_norm_train};
+    pub use super::channel_shuffle::composition::channel_shuffle;
     pub use super::conv2d::composition::conv2d;
     pub use super::linear::composition::linear;
     pub use super::loss::composition::{cross_entropy, mean_squared_error};
