@@ -193,7 +193,7 @@ mod tests {
                 .iter()
                 .map(|output| output.name.as_str())
                 .collect::<Vec<_>>(),
-            ["features", "logits"]
+            ["classifier_map", "features", "logits"]
         );
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let graph = build("resnet8", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
         let report = inspect_graph(&graph);
         let text = report.to_string();
-        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 2 + 2);
+        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 3 + 2);
         assert!(text.contains("layer2.0.conv1"), "{text}");
         let stem = text.lines().find(|line| line.starts_with("conv1 ")).unwrap();
         let words: Vec<_> = stem.split_whitespace().collect();

@@ -86,7 +86,7 @@ fn simkd_step(
     velocity: &mut BTreeMap<String, Vec<f32>>,
 ) {
     let target = teacher
-        .forward(images, PassMode::Inference, &[FEATURES])
+        .forward(images, PassMode::Inference, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     let projected = student
@@ -199,7 +199,7 @@ fn the_classifier_step_moves_the_classifier_alone() {
     let (images, labels) = batch();
     let features = ours
         .teacher
-        .forward(&images, PassMode::FrozenStatistics, &[FEATURES])
+        .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     ours.move_classifier(&features, &labels, &moment(0, ADAPTING)).unwrap();
@@ -243,7 +243,7 @@ fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
     assert!(settings.student_weight > 0.0 && settings.teacher_weight > 0.0);
     let (_, mut teacher) = networks();
     let features = teacher
-        .forward(&images, PassMode::FrozenStatistics, &[FEATURES])
+        .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     let pooled = ops::global_average_pool(&features).unwrap().detach();
