@@ -72,15 +72,29 @@ impl GraphBuilder {
     /// # Errors
     /// As [`Self::push`].
     pub fn conv(&mut self, name: &str, x: NodeId, out_channels: usize, kernel: usize, stride: usize) -> Result<NodeId> {
-        let in_channels = self.shape(x).channels();
-        let padding = kernel / 2;
+        self.grouped_conv(name, x, out_channels, kernel, stride, 1)
+    }
+
+    /// As [`Self::conv`], with the channels split into `groups`; as many as channels make it depthwise.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn grouped_conv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        out_channels: usize,
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> Result<NodeId> {
         let conv = Conv2d {
-            in_channels,
+            in_channels: self.shape(x).channels(),
             out_channels,
             kernel,
             stride,
-            padding,
-            groups: 1,
+            padding: kernel / 2,
+            groups,
             bias: false,
         };
         self.push(name, Op::Conv2d(conv), &[x])

@@ -105,6 +105,25 @@ mod tests {
         }
     }
 
+    /// MobileNetV2's classifier pools 1280 channels made of its features: a teacher's are imitated, a student's not shipped.
+    #[test]
+    fn a_teachers_classifier_takes_what_its_network_feeds_it() {
+        let config = NetworkConfig::new([3, 32, 32], 10);
+        let (mobile, resnet) = (
+            build("mobilenetv2_0.5", &config).unwrap(),
+            build("resnet8", &config).unwrap(),
+        );
+        let as_teacher = distilled_student(&resnet, &mobile, 2).unwrap();
+        assert_eq!(as_teacher.output(PROJECTED).unwrap().shape, Shape::Map([1280, 2, 2]));
+        let classifier = as_teacher.output(LOGITS).unwrap();
+        assert_eq!(classifier.cost().parameters, 1280 * 10 + 10);
+
+        let as_student = distilled_student(&mobile, &resnet, 2).unwrap();
+        assert_eq!(as_student.output(FEATURES).unwrap().shape, Shape::Map([160, 2, 2]));
+        assert_eq!(as_student.output(PROJECTED).unwrap().shape, Shape::Map([64, 2, 2]));
+        assert!(as_student.nodes().iter().all(|node| node.shape.channels() != 1280));
+    }
+
     #[test]
     fn a_factor_must_divide() {
         let config = NetworkConfig::new([3, 32, 32], 10);

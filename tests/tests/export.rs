@@ -93,16 +93,21 @@ fn engines_agree_on_the_deepest_networks() {
 #[test]
 fn engines_agree_on_gray_images() {
     let config = NetworkConfig::new([1, 28, 28], 10);
-    for name in ["resnet8x4", "resnet8"] {
+    for name in ["resnet8x4", "resnet8", "vgg8", "mobilenetv2_0.5"] {
         check(&build(name, &config).unwrap());
     }
 }
 
 #[test]
 fn engines_agree_on_a_distilled_student() {
-    let teacher = build("resnet8x4", &CONFIG).unwrap();
-    for student in ["resnet8", "resnet14x2"] {
-        check(&distilled_student(&build(student, &CONFIG).unwrap(), &teacher, 2).unwrap());
+    for (student, teacher) in [
+        ("resnet8", "resnet8x4"),
+        ("resnet14x2", "resnet8x4"),
+        ("resnet8", "mobilenetv2_0.5"),
+        ("mobilenetv2_0.5", "vgg8"),
+    ] {
+        let (student, teacher) = (build(student, &CONFIG).unwrap(), build(teacher, &CONFIG).unwrap());
+        check(&distilled_student(&student, &teacher, 2).unwrap());
     }
 }
 
