@@ -72,15 +72,29 @@ impl GraphBuilder {
     /// # Errors
     /// As [`Self::push`].
     pub fn conv(&mut self, name: &str, x: NodeId, out_channels: usize, kernel: usize, stride: usize) -> Result<NodeId> {
-        let in_channels = self.shape(x).channels();
-        let padding = kernel / 2;
+        self.grouped_conv(name, x, out_channels, kernel, stride, 1)
+    }
+
+    /// As [`Self::conv`], with the channels split into `groups`; as many as channels make it depthwise.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn grouped_conv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        out_channels: usize,
+        kernel: usize,
+        stride: usize,
+        groups: usize,
+    ) -> Result<NodeId> {
         let conv = Conv2d {
-            in_channels,
+            in_channels: self.shape(x).channels(),
             out_channels,
             kernel,
             stride,
-            padding,
-            groups: 1,
+            padding: kernel / 2,
+            groups,
             bias: false,
         };
         self.push(name, Op::Conv2d(conv), &[x])
@@ -108,12 +122,33 @@ impl GraphBuilder {
         self.push(name, Op::Relu, &[x])
     }
 
+    /// `min(max(x, 0), 6)`.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn relu6(&mut self, name: &str, x: NodeId) -> Result<NodeId> {
+        self.push(name, Op::Relu6, &[x])
+    }
+
     /// Sum of two maps.
     ///
     /// # Errors
     /// As [`Self::push`].
     pub fn add(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId> {
         self.push(name, Op::Add, &[a, b])
+    }
+
+    /// Maximum over windows of `kernel` pixels a side, `stride` pixels apart, without padding.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn max_pool(&mut self, name: &str, x: NodeId, kernel: usize, stride: usize) -> Result<NodeId> {
+        let pool = Op::MaxPool {
+            kernel,
+            stride,
+            padding: 0,
+        };
+        self.push(name, pool, &[x])
     }
 
     /// Global average pool, then a linear layer to `classes`: the classifier that ATSC shares.
@@ -202,6 +237,17 @@ mod tests {
                 bias: false,
             };
             assert!(builder.push("conv", Op::Conv2d(conv), &[x]).is_err(), "{conv:?}");
+        }
+        for groups in [0, 2] {
+            assert!(builder.push("shuffle", Op::ChannelShuffle { groups }, &[x]).is_err());
+        }
+        for (kernel, stride, padding) in [(5, 1, 1), (2, 0, 0), (2, 1, 2), (0, 1, 0)] {
+            let pool = Op::MaxPool {
+                kernel,
+                stride,
+                padding,
+            };
+            assert!(builder.push("pool", pool, &[x]).is_err(), "{pool:?}");
         }
         assert!(
             builder

@@ -72,7 +72,7 @@ mod tests {
     use crate::{GraphBuilder, NetworkConfig, build};
 
     /// Counts of the authors' networks, K = 100, 32x32 (ATSC code, counted in PyTorch).
-    const PUBLISHED: [(&str, usize, usize); 10] = [
+    const PUBLISHED: [(&str, usize, usize); 14] = [
         ("resnet8x4", 1_233_540, 177_071_104),
         ("resnet14x4", 2_783_620, 403_563_520),
         ("resnet32x4", 7_433_860, 1_083_040_768),
@@ -83,6 +83,10 @@ mod tests {
         ("resnet14x2", 703_732, 101_118_464),
         ("resnet38x2", 2_255_604, 327_610_880),
         ("resnet110x2", 6_911_220, 1_007_088_128),
+        ("vgg8", 3_965_028, 96_192_512),
+        ("vgg13", 9_462_180, 284_936_192),
+        ("mobilenetv2_0.5", 812_836, 6_523_648),
+        ("mobilenetv2_1.0", 2_353_060, 22_381_056),
     ];
 
     #[test]

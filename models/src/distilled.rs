@@ -1,6 +1,6 @@
 //! What ships after distillation with a shared classifier: student encoder, projector, the teacher's classifier.
 
-use crate::{Error, FEATURES, Graph, GraphBuilder, LOGITS, Op, Result, Shape};
+use crate::{CLASSIFIER_MAP, Error, FEATURES, Graph, GraphBuilder, LOGITS, Op, Result, Shape};
 
 /// Output name of the projector's map, which is compared with the teacher's.
 pub const PROJECTED: &str = "projected";
@@ -16,12 +16,13 @@ pub const CLASSIFIER: &str = "classifier";
 
 /// Student encoder + projector + shared classifier as one graph.
 ///
+/// The student's encoder ends in its [`FEATURES`]; the projector imitates the map that the teacher's classifier pools.
 /// The projector is 1x1 conv to `C_T/f`, 3x3 conv, 1x1 conv to `C_T`, each with batch norm and ReLU and without bias;
 /// a student map larger than the teacher's is average-pooled to its size first.
 ///
 /// # Shapes
 /// - [`FEATURES`]: the student's map `(C_S, H_S, W_S)`
-/// - [`PROJECTED`]: `(C_T, min(H_S, H_T), min(W_S, W_T))`
+/// - [`PROJECTED`], [`CLASSIFIER_MAP`]: `(C_T, min(H_S, H_T), min(W_S, W_T))`
 /// - [`LOGITS`]: `(K)`, K the teacher's classes
 ///
 /// # Errors
@@ -41,7 +42,7 @@ pub fn distilled_student(student: &Graph, teacher: &Graph, factor: usize) -> Res
         expected,
         got,
     };
-    let teacher_shape = teacher.output(FEATURES)?.shape;
+    let teacher_shape = teacher.output(CLASSIFIER_MAP)?.shape;
     let Shape::Map([width, teacher_h, teacher_w]) = teacher_shape else {
         return Err(invalid(
             "a teacher that ends in a feature map".to_owned(),
@@ -77,7 +78,12 @@ pub fn distilled_student(student: &Graph, teacher: &Graph, factor: usize) -> Res
         x = builder.relu(&layer("relu"), x)?;
     }
     let logits = builder.classifier(CLASSIFIER, x, teacher.classes()?)?;
-    Ok(builder.finish(&[(FEATURES, features), (PROJECTED, x), (LOGITS, logits)]))
+    Ok(builder.finish(&[
+        (FEATURES, features),
+        (PROJECTED, x),
+        (CLASSIFIER_MAP, x),
+        (LOGITS, logits),
+    ]))
 }
 
 #[cfg(test)]
@@ -97,6 +103,25 @@ mod tests {
             let graph = distilled_student(&student, &teacher, factor).unwrap();
             assert_eq!(graph.parameter_count() - student.parameter_count(), added, "f={factor}");
         }
+    }
+
+    /// MobileNetV2's classifier pools 1280 channels made of its features: a teacher's are imitated, a student's not shipped.
+    #[test]
+    fn a_teachers_classifier_takes_what_its_network_feeds_it() {
+        let config = NetworkConfig::new([3, 32, 32], 10);
+        let (mobile, resnet) = (
+            build("mobilenetv2_0.5", &config).unwrap(),
+            build("resnet8", &config).unwrap(),
+        );
+        let as_teacher = distilled_student(&resnet, &mobile, 2).unwrap();
+        assert_eq!(as_teacher.output(PROJECTED).unwrap().shape, Shape::Map([1280, 2, 2]));
+        let classifier = as_teacher.output(LOGITS).unwrap();
+        assert_eq!(classifier.cost().parameters, 1280 * 10 + 10);
+
+        let as_student = distilled_student(&mobile, &resnet, 2).unwrap();
+        assert_eq!(as_student.output(FEATURES).unwrap().shape, Shape::Map([160, 2, 2]));
+        assert_eq!(as_student.output(PROJECTED).unwrap().shape, Shape::Map([64, 2, 2]));
+        assert!(as_student.nodes().iter().all(|node| node.shape.channels() != 1280));
     }
 
     #[test]

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Op, Parameter, Result, Shape};
 
-/// Output name of the last feature map, which knowledge distillation compares.
+/// Output name of the last feature map, where a student's encoder ends.
 ///
 /// Source: `feat[-2]` in the authors' code, github.com/random2314235/ATSC.
 pub const FEATURES: &str = "features";
+
+/// Output name of the map that the classifier pools; a teacher's is what its student's projector imitates.
+///
+/// It is [`FEATURES`] where nothing lies between the two, as in ResNets and VGG.
+pub const CLASSIFIER_MAP: &str = "classifier_map";
 
 /// Output name of the class scores before softmax.
 pub const LOGITS: &str = "logits";
@@ -195,7 +200,7 @@ mod tests {
         let message = graph.output("embedding").unwrap_err().to_string();
         assert_eq!(
             message,
-            "graph \"resnet8\" has no output \"embedding\", it has: features, logits"
+            "graph \"resnet8\" has no output \"embedding\", it has: classifier_map, features, logits"
         );
     }
 }

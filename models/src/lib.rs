@@ -26,7 +26,7 @@ pub use builder::GraphBuilder;
 pub use count::NodeCost;
 pub use distilled::{CLASSIFIER, ENCODER, PROJECTED, PROJECTOR, distilled_student};
 pub use error::Error;
-pub use graph::{FEATURES, Graph, LOGITS, Node, NodeId};
+pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId};
 pub use op::{BATCH_NORM_EPSILON, Conv2d, Op, Parameter, Role, Shape};
 pub use registry::{Network, NetworkConfig, build, networks};
 

@@ -1,7 +1,9 @@
 //! The networks: a family is a file, a network is one line here.
 
+mod mobilenet_v2_cifar;
 mod resnet_cifar;
 mod resnet_option_a;
+mod vgg;
 
 use crate::{Graph, Network, NetworkConfig, Result};
 
@@ -12,6 +14,10 @@ pub(crate) enum Family {
     ResNetCifar { depth: usize, widths: [usize; 4] },
     /// He et al.'s CIFAR ResNets with parameter-free shortcuts: depth.
     ResNetOptionA { depth: usize },
+    /// CIFAR VGGs: convolutions in each block.
+    Vgg { depth: usize },
+    /// CIFAR MobileNetV2: factor of the channel counts.
+    MobileNetV2Cifar { width: f64 },
 }
 
 impl Family {
@@ -19,13 +25,17 @@ impl Family {
         match *self {
             Self::ResNetCifar { depth, widths } => resnet_cifar::build(name, depth, widths, config),
             Self::ResNetOptionA { depth } => resnet_option_a::build(name, depth, config),
+            Self::Vgg { depth } => vgg::build(name, depth, config),
+            Self::MobileNetV2Cifar { width } => mobilenet_v2_cifar::build(name, width, config),
         }
     }
 
-    /// Fewest pixels a side: two stages of stride 2 must leave something to pool.
+    /// Fewest pixels a side: what halves the map must leave something to pool. Padded strides round up, so 4 are enough for
+    /// any number of them; pools round down, so three of them want 8.
     pub(crate) fn smallest_side(&self) -> usize {
         match self {
-            Self::ResNetCifar { .. } | Self::ResNetOptionA { .. } => 4,
+            Self::ResNetCifar { .. } | Self::ResNetOptionA { .. } | Self::MobileNetV2Cifar { .. } => 4,
+            Self::Vgg { .. } => 8,
         }
     }
 }
@@ -54,6 +64,22 @@ const fn option_a(name: &'static str, depth: usize) -> Network {
     }
 }
 
+const fn vgg(name: &'static str, depth: usize) -> Network {
+    Network {
+        name,
+        published: CIFAR_100,
+        family: Family::Vgg { depth },
+    }
+}
+
+const fn mobilenet_v2(name: &'static str, width: f64) -> Network {
+    Network {
+        name,
+        published: CIFAR_100,
+        family: Family::MobileNetV2Cifar { width },
+    }
+}
+
 pub(crate) const ALL: &[Network] = &[
     cifar("resnet8x4", 8, QUADRUPLE),
     cifar("resnet14x4", 14, QUADRUPLE),
@@ -65,6 +91,10 @@ pub(crate) const ALL: &[Network] = &[
     cifar("resnet38", 38, NARROW),
     cifar("resnet110", 110, NARROW),
     cifar("resnet116", 116, NARROW),
+    vgg("vgg8", 1),
+    vgg("vgg13", 2),
+    mobilenet_v2("mobilenetv2_0.5", 0.5),
+    mobilenet_v2("mobilenetv2_1.0", 1.0),
     option_a("resnet8", 8),
     option_a("resnet14", 14),
     option_a("resnet20", 20),

@@ -95,6 +95,10 @@ pub enum Op {
     },
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
+    ///
+    /// Source: Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10"; `torch.nn.ReLU6`.
+    Relu6,
     /// Sum of two maps of the same shape.
     Add,
     /// Option-A shortcut: every `stride`-th pixel, zero channels before and after.
@@ -108,6 +112,24 @@ pub enum Op {
         before: usize,
         /// Zero channels behind.
         after: usize,
+    },
+    /// Channels `(groups, C / groups)` in the order `(C / groups, groups)`: each later group meets channels of all.
+    ///
+    /// Source: Zhang et al. 2017, ShuffleNet, arXiv:1707.01083, section 3.1.
+    ChannelShuffle {
+        /// Groups, a divisor of the channels.
+        groups: usize,
+    },
+    /// Maximum over windows of a map padded with minus infinity (`torch.nn.MaxPool2d` without `ceil_mode` and dilation).
+    ///
+    /// Source: ONNX `MaxPool`, <https://onnx.ai/onnx/operators/onnx__MaxPool.html>.
+    MaxPool {
+        /// Height and width of the window, pixels.
+        kernel: usize,
+        /// Step between windows, input pixels.
+        stride: usize,
+        /// Pixels added on every side; fewer than `kernel`, so that no window is empty.
+        padding: usize,
     },
     /// Average over bins so that the map becomes `height` x `width` (`torch.nn.AdaptiveAvgPool2d`).
     AdaptiveAveragePool {
@@ -170,8 +192,11 @@ impl Op {
             Self::Conv2d(_) => "Conv",
             Self::BatchNorm { .. } => "BatchNormalization",
             Self::Relu => "Relu",
+            Self::Relu6 => "Relu6",
             Self::Add => "Add",
             Self::SubsamplePad { .. } => "SubsamplePad",
+            Self::ChannelShuffle { .. } => "ChannelShuffle",
+            Self::MaxPool { .. } => "MaxPool",
             Self::AdaptiveAveragePool { .. } => "AdaptiveAveragePool",
             Self::GlobalAveragePool => "GlobalAveragePool",
             Self::Linear { .. } => "Linear",
@@ -190,8 +215,8 @@ impl Op {
             )),
             (Self::BatchNorm { channels }, [Shape::Map([c, h, w])]) if c == channels => Ok(Shape::Map([*c, *h, *w])),
             (Self::BatchNorm { channels }, _) => Err(format!("one map with {channels} channels")),
-            (Self::Relu, [shape]) => Ok(*shape),
-            (Self::Relu, _) => Err("one input".to_owned()),
+            (Self::Relu | Self::Relu6, [shape]) => Ok(*shape),
+            (Self::Relu | Self::Relu6, _) => Err("one input".to_owned()),
             (Self::Add, [a, b]) if a == b => Ok(*a),
             (Self::Add, _) => Err("two inputs of one shape".to_owned()),
             (Self::SubsamplePad { stride, before, after }, [Shape::Map([c, h, w])]) if *stride > 0 => Ok(Shape::Map([
@@ -200,6 +225,25 @@ impl Op {
                 w.div_ceil(*stride),
             ])),
             (Self::SubsamplePad { .. }, _) => Err("one map and a stride of at least 1".to_owned()),
+            (Self::ChannelShuffle { groups }, [Shape::Map([c, h, w])]) if *groups > 0 && c.is_multiple_of(*groups) => {
+                Ok(Shape::Map([*c, *h, *w]))
+            }
+            (Self::ChannelShuffle { groups }, _) => Err(format!("one map of channels divisible by {groups} groups")),
+            (
+                Self::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [Shape::Map([c, h, w])],
+            ) if *stride > 0 && padding < kernel && (*h).min(*w) + 2 * padding >= *kernel => {
+                let extent = |pixels| windows(pixels, *kernel, *stride, *padding);
+                Ok(Shape::Map([*c, extent(*h), extent(*w)]))
+            }
+            (Self::MaxPool { kernel, padding, .. }, _) => Err(format!(
+                "one map of at least {kernel} pixels a side with padding, a stride of at least 1, a kernel above the padding \
+                 of {padding}"
+            )),
             (Self::AdaptiveAveragePool { height, width }, [Shape::Map([c, h, w])])
                 if (1..=*h).contains(height) && (1..=*w).contains(width) =>
             {
@@ -265,6 +309,11 @@ impl Conv2d {
     }
 
     fn extent(&self, pixels: usize) -> usize {
-        (pixels + 2 * self.padding - self.kernel) / self.stride + 1
+        windows(pixels, self.kernel, self.stride, self.padding)
     }
+}
+
+/// How many windows fit side by side into `pixels` with the padding of both ends.
+fn windows(pixels: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (pixels + 2 * padding - kernel) / stride + 1
 }

@@ -88,7 +88,7 @@ fn nearest(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FEATURES, LOGITS, Shape};
+    use crate::{CLASSIFIER_MAP, FEATURES, LOGITS, Shape};
 
     #[test]
     fn every_network_builds_for_every_supported_input() {
@@ -102,11 +102,10 @@ mod tests {
                         "{}",
                         network.name
                     );
-                    assert!(
-                        matches!(graph.output(FEATURES).unwrap().shape, Shape::Map(_)),
-                        "{}",
-                        network.name
-                    );
+                    for output in [FEATURES, CLASSIFIER_MAP] {
+                        let shape = graph.output(output).unwrap().shape;
+                        assert!(matches!(shape, Shape::Map(_)), "{} {output}", network.name);
+                    }
                     assert_eq!(graph.input_shape(), input);
                 }
             }
@@ -133,16 +132,25 @@ mod tests {
 
     #[test]
     fn impossible_inputs_are_errors() {
-        for (input, classes) in [
-            ([2, 32, 32], 10),
-            ([3, 2, 32], 10),
-            ([3, 32, 9999], 10),
-            ([3, 32, 32], 0),
+        for (name, input, classes) in [
+            ("resnet20", [2, 32, 32], 10),
+            ("resnet20", [3, 2, 32], 10),
+            ("resnet20", [3, 32, 9999], 10),
+            ("resnet20", [3, 32, 32], 0),
+            ("vgg8", [3, 7, 32], 10),
         ] {
             assert!(
-                build("resnet20", &NetworkConfig::new(input, classes)).is_err(),
-                "{input:?} {classes}"
+                build(name, &NetworkConfig::new(input, classes)).is_err(),
+                "{name} {input:?} {classes}"
             );
+        }
+    }
+
+    #[test]
+    fn the_smallest_inputs_build() {
+        for network in networks() {
+            let side = network.family.smallest_side();
+            network.build(&NetworkConfig::new([1, side, side], 2)).unwrap();
         }
     }
 }

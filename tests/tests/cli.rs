@@ -9,7 +9,7 @@ const COMMANDS: [&str; 8] = [
 ];
 
 /// Source: the published tables of arXiv:2406.08528's networks, as its code counts them at K=100, 32x32 pixels.
-const PUBLISHED: [(&str, u64, u64); 10] = [
+const PUBLISHED: [(&str, u64, u64); 14] = [
     ("resnet8x4", 1_233_540, 177_071_104),
     ("resnet14x4", 2_783_620, 403_563_520),
     ("resnet32x4", 7_433_860, 1_083_040_768),
@@ -20,6 +20,10 @@ const PUBLISHED: [(&str, u64, u64); 10] = [
     ("resnet38", 569_972, 83_286_272),
     ("resnet110", 1_736_564, 253_155_584),
     ("resnet116", 1_833_780, 267_311_360),
+    ("vgg8", 3_965_028, 96_192_512),
+    ("vgg13", 9_462_180, 284_936_192),
+    ("mobilenetv2_0.5", 812_836, 6_523_648),
+    ("mobilenetv2_1.0", 2_353_060, 22_381_056),
 ];
 
 const OPTION_A: [&str; 7] = [

@@ -93,24 +93,36 @@ fn engines_agree_on_the_deepest_networks() {
 #[test]
 fn engines_agree_on_gray_images() {
     let config = NetworkConfig::new([1, 28, 28], 10);
-    for name in ["resnet8x4", "resnet8"] {
+    for name in ["resnet8x4", "resnet8", "vgg8", "mobilenetv2_0.5"] {
         check(&build(name, &config).unwrap());
     }
 }
 
 #[test]
 fn engines_agree_on_a_distilled_student() {
-    let teacher = build("resnet8x4", &CONFIG).unwrap();
-    for student in ["resnet8", "resnet14x2"] {
-        check(&distilled_student(&build(student, &CONFIG).unwrap(), &teacher, 2).unwrap());
+    for (student, teacher) in [
+        ("resnet8", "resnet8x4"),
+        ("resnet14x2", "resnet8x4"),
+        ("resnet8", "mobilenetv2_0.5"),
+        ("mobilenetv2_0.5", "vgg8"),
+    ] {
+        let (student, teacher) = (build(student, &CONFIG).unwrap(), build(teacher, &CONFIG).unwrap());
+        check(&distilled_student(&student, &teacher, 2).unwrap());
     }
 }
 
-/// What no network of the registry has: groups, a bias, batch norm on the image, bins of unequal size.
+/// What no network of the registry has: batch norm on the image, windows that overlap, groups other than a channel each,
+/// ReLU6, a shuffle, bins of unequal size.
 #[test]
 fn engines_agree_on_operations_in_other_settings() {
-    let mut builder = GraphBuilder::new("settings", [4, 11, 14]);
+    let mut builder = GraphBuilder::new("settings", [4, 22, 28]);
     let mut x = builder.batch_norm("norm", builder.input()).unwrap();
+    let overlapping = Op::MaxPool {
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+    };
+    x = builder.push("overlapping", overlapping, &[x]).unwrap();
     let conv = Conv2d {
         in_channels: 4,
         out_channels: 6,
@@ -121,6 +133,13 @@ fn engines_agree_on_operations_in_other_settings() {
         bias: true,
     };
     x = builder.push("grouped", Op::Conv2d(conv), &[x]).unwrap();
+    // some values must be above 6
+    x = builder.add("double", x, x).unwrap();
+    x = builder.add("fourfold", x, x).unwrap();
+    x = builder.relu6("clipped", x).unwrap();
+    x = builder
+        .push("shuffled", Op::ChannelShuffle { groups: 2 }, &[x])
+        .unwrap();
     let pad = Op::SubsamplePad {
         stride: 1,
         before: 0,

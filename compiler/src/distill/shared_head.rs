@@ -5,12 +5,12 @@
 //!    encoder, which an L2 anchor holds near its pretrained weights; L_F may be divided by the variance of F_T.
 //! 2. `CE(cls(GAP(F_T)))` on the same, detached teacher features moves the shared classifier alone.
 //!
-//! The teacher's batch norm keeps its pretrained statistics. With s = t = 0, no normalisation and a teacher that never
-//! adapts, this is SimKD.
+//! F_T is the map that the teacher's classifier pools. The teacher's batch norm keeps its pretrained statistics. With
+//! s = t = 0, no normalisation and a teacher that never adapts, this is SimKD.
 
 use std::collections::BTreeMap;
 
-use askd_models::{CLASSIFIER, FEATURES, Graph, LOGITS, Op, PROJECTED};
+use askd_models::{CLASSIFIER, CLASSIFIER_MAP, Graph, LOGITS, Op, PROJECTED};
 use candle_core::{Tensor, Var};
 
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
@@ -98,7 +98,7 @@ impl Objective for SharedHead {
             PassMode::Inference
         };
         let [teacher_features, teacher_logits] =
-            pair(self.teacher.forward(images, teacher_mode, &[FEATURES, LOGITS])?)?;
+            pair(self.teacher.forward(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?)?;
         let [projected, logits] = pair(self.student.forward(images, PassMode::Train, &[PROJECTED, LOGITS])?)?;
 
         let target = pooled_to(&teacher_features, &projected)?;

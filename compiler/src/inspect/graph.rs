@@ -94,11 +94,7 @@ fn describe(op: &Op) -> String {
     let kind = op.kind();
     match op {
         Op::Conv2d(conv) => {
-            let stride = if conv.stride == 1 {
-                String::new()
-            } else {
-                format!(" /{}", conv.stride)
-            };
+            let stride = step(conv.stride);
             let groups = if conv.groups == 1 {
                 String::new()
             } else {
@@ -106,9 +102,20 @@ fn describe(op: &Op) -> String {
             };
             format!("{kind} {0}x{0}{stride}{groups}", conv.kernel)
         }
+        Op::ChannelShuffle { groups } => format!("{kind} g{groups}"),
+        Op::MaxPool { kernel, stride, .. } => format!("{kind} {kernel}x{kernel}{}", step(*stride)),
         Op::AdaptiveAveragePool { height, width } => format!("{kind} {height}x{width}"),
         Op::SubsamplePad { stride, .. } => format!("{kind} /{stride}"),
         _ => kind.to_owned(),
+    }
+}
+
+/// A stride as ` /2`, and nothing for one of 1.
+fn step(stride: usize) -> String {
+    if stride == 1 {
+        String::new()
+    } else {
+        format!(" /{stride}")
     }
 }
 
@@ -186,7 +193,7 @@ mod tests {
                 .iter()
                 .map(|output| output.name.as_str())
                 .collect::<Vec<_>>(),
-            ["features", "logits"]
+            ["classifier_map", "features", "logits"]
         );
     }
 
@@ -195,7 +202,7 @@ mod tests {
         let graph = build("resnet8", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
         let report = inspect_graph(&graph);
         let text = report.to_string();
-        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 2 + 2);
+        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 3 + 2);
         assert!(text.contains("layer2.0.conv1"), "{text}");
         let stem = text.lines().find(|line| line.starts_with("conv1 ")).unwrap();
         let words: Vec<_> = stem.split_whitespace().collect();

@@ -7,12 +7,12 @@ use rand_distr::{Distribution, Normal, Uniform};
 
 use crate::weights::{HostTensor, Weights};
 
-/// Weights as the authors' code draws them: convolutions Kaiming normal over fan-out, linear layers and the projector
-/// uniform over fan-in (PyTorch's default), batch norm 1 and 0.
+/// Weights as the authors' code draws them: convolutions Kaiming normal over fan-out with biases of 0, linear layers and
+/// the projector uniform over fan-in (PyTorch's default), batch norm 1 and 0.
 ///
 /// The same seed gives the same bits.
 ///
-/// Source: He et al. 2015, arXiv:1502.01852; `models/resnet.py` of github.com/HobbitLong/RepDistiller;
+/// Source: He et al. 2015, arXiv:1502.01852; `models/resnet.py` and `vgg.py` of github.com/HobbitLong/RepDistiller;
 /// `torch.nn.Conv2d` and `torch.nn.Linear`, "Variables".
 pub fn initialise(graph: &Graph, seed: u64) -> Weights {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -48,8 +48,10 @@ fn random(node: &Node, parameter: &Parameter, count: usize, rng: &mut ChaCha8Rng
         _ => (count, count),
     };
     let kaiming = matches!(node.op, Op::Conv2d(_)) && !node.name.starts_with(PROJECTOR);
-    if kaiming && parameter.role == Role::Weight {
-        return sample(Normal::new(0.0, (2.0 / fan_out as f32).sqrt()), count, rng);
+    match parameter.role {
+        Role::Weight if kaiming => return sample(Normal::new(0.0, (2.0 / fan_out as f32).sqrt()), count, rng),
+        Role::Bias if kaiming => return vec![0.0; count],
+        _ => {}
     }
     let bound = 1.0 / (fan_in as f32).sqrt();
     sample(Uniform::new(-bound, bound), count, rng)
@@ -75,6 +77,13 @@ mod tests {
         let graph = build("resnet8", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
         assert_eq!(initialise(&graph, 1), initialise(&graph, 1));
         assert_ne!(initialise(&graph, 1), initialise(&graph, 2));
+    }
+
+    #[test]
+    fn biases_of_convolutions_start_at_zero() {
+        let weights = initialise(&build("vgg8", &NetworkConfig::new([1, 28, 28], 10)).unwrap(), 1);
+        assert_eq!(weights["block0.0.bias"].data, [0.0; 64]);
+        assert!(weights["classifier.bias"].data.iter().all(|bias| *bias != 0.0));
     }
 
     #[test]

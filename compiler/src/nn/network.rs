@@ -31,8 +31,8 @@ pub struct Network {
     graph: Graph,
     trained: BTreeMap<String, Var>,
     statistics: BTreeMap<String, Tensor>,
-    /// Per node: whether its only reader is a ReLU that is computed with it.
-    relu_fused: Vec<bool>,
+    /// Per node: the activation that is its only reader and is computed with it.
+    fused: Vec<Activation>,
 }
 
 impl Network {
@@ -52,12 +52,12 @@ impl Network {
                 statistics.insert(name, tensor);
             }
         }
-        let relu_fused = fusible(&graph);
+        let fused = fusible(&graph);
         Ok(Self {
             graph,
             trained,
             statistics,
-            relu_fused,
+            fused,
         })
     }
 
@@ -206,7 +206,7 @@ impl Network {
         mode: PassMode,
         updates: &mut Vec<(String, Tensor)>,
     ) -> Result<Tensor> {
-        let relu = self.relu_fused[id.index()];
+        let activation = self.fused[id.index()];
         let output = match (&node.op, inputs) {
             (Op::Input, _) => images.clone(),
             (Op::Conv2d(conv), [x]) => {
@@ -226,12 +226,29 @@ impl Network {
                     y
                 }
             }
-            (Op::BatchNorm { .. }, [x]) => self.batch_norm(node, x, mode, relu, updates)?,
-            (Op::Relu, [x]) if self.relu_fused[node.inputs[0].index()] => x.clone(),
+            (Op::BatchNorm { .. }, [x]) => self.batch_norm(node, x, mode, activation, updates)?,
+            (Op::Relu | Op::Relu6, [x]) if self.fused[node.inputs[0].index()] != Activation::None => x.clone(),
             (Op::Relu, [x]) => ops::relu(x)?,
-            (Op::Add, [a, b]) if relu => ops::add_relu(a, b)?,
+            (Op::Relu6, [x]) => ops::relu6(x)?,
+            (Op::Add, [a, b]) if activation == Activation::Relu => ops::add_relu(a, b)?,
             (Op::Add, [a, b]) => a.add(b)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
+            (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
+            (
+                &Op::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [x],
+            ) => {
+                let config = ops::MaxPoolConfig {
+                    kernel,
+                    stride,
+                    padding,
+                };
+                ops::max_pool(x, &config)?
+            }
             (Op::AdaptiveAveragePool { height, width }, [x]) => ops::adaptive_average_pool(x, *height, *width)?,
             (Op::GlobalAveragePool, [x]) => ops::global_average_pool(x)?,
             (Op::Linear { .. }, [x]) => ops::linear(
@@ -252,7 +269,7 @@ impl Network {
         node: &Node,
         x: &Tensor,
         mode: PassMode,
-        relu: bool,
+        activation: Activation,
         updates: &mut Vec<(String, Tensor)>,
     ) -> Result<Tensor> {
         let (scale, shift) = (
@@ -264,7 +281,6 @@ impl Network {
             format!("{}.running_var", node.name),
         );
         let (mean, variance) = (&self.statistics[&mean_name], &self.statistics[&variance_name]);
-        let activation = if relu { Activation::Relu } else { Activation::None };
         if mode != PassMode::Train {
             return Ok(ops::batch_norm_frozen(
                 x,
@@ -295,14 +311,19 @@ impl Network {
     }
 }
 
-/// Which batch norms and additions are read by one ReLU and nothing else.
-fn fusible(graph: &Graph) -> Vec<bool> {
+/// The activation that each batch norm or addition is read by, where nothing else reads it.
+fn fusible(graph: &Graph) -> Vec<Activation> {
     let readers = graph.reader_counts();
-    let mut fused = vec![false; graph.nodes().len()];
-    for node in graph.nodes().iter().filter(|node| node.op == Op::Relu) {
-        let input = node.inputs[0];
-        let takes_relu = matches!(graph.node(input).op, Op::BatchNorm { .. } | Op::Add);
-        fused[input.index()] = takes_relu && readers[input.index()] == 1;
+    let mut fused = vec![Activation::None; graph.nodes().len()];
+    for node in graph.nodes() {
+        let Some(&input) = node.inputs.first().filter(|input| readers[input.index()] == 1) else {
+            continue;
+        };
+        fused[input.index()] = match (graph.node(input).op, node.op) {
+            (Op::BatchNorm { .. } | Op::Add, Op::Relu) => Activation::Relu,
+            (Op::BatchNorm { .. }, Op::Relu6) => Activation::Relu6,
+            _ => Activation::None,
+        };
     }
     fused
 }
@@ -341,4 +362,41 @@ pub(super) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
 /// [`Error::Tensor`].
 pub(super) fn from_host(host: &HostTensor, like: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_slice(&host.data, host.shape.as_slice(), like.device())?.to_dtype(like.dtype())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use askd_models::GraphBuilder;
+
+    use super::*;
+    use crate::nn::initialise;
+
+    #[test]
+    fn an_activation_computed_with_its_batch_norm_changes_nothing() {
+        for op in [Op::Relu, Op::Relu6] {
+            let mut builder = GraphBuilder::new("test", [2, 4, 4]);
+            let norm = builder.batch_norm("bn", builder.input()).unwrap();
+            let active = builder.push("active", op, &[norm]).unwrap();
+            let graph = builder.finish(&[("norm", norm), ("active", active)]);
+            let mut weights = initialise(&graph, 0);
+            weights.insert("bn.weight".to_owned(), HostTensor::new(vec![2], vec![8.0, -8.0]));
+            let values = (0..64).map(|i| ((i * i + 7 * i) % 101) as f32).collect::<Vec<_>>();
+            let images = Tensor::from_vec(values, (2, 2, 4, 4), &Device::Cpu).unwrap();
+            let run = |outputs: &[&str]| {
+                let graph = graph.keep_outputs(outputs).unwrap();
+                let mut network = Network::new(graph, &weights, DType::F32, &Device::Cpu).unwrap();
+                let fused = network.fused.iter().any(|activation| *activation != Activation::None);
+                let active = network
+                    .forward(&images, PassMode::Train, &["active"])
+                    .unwrap()
+                    .remove(0);
+                (fused, active.flatten_all().unwrap().to_vec1::<f32>().unwrap())
+            };
+            let ((fused, together), (apart, alone)) = (run(&["active"]), run(&["active", "norm"]));
+            assert!(fused && !apart);
+            assert_eq!(together, alone, "{op:?}");
+            let above_six = together.iter().any(|value| *value > 6.0);
+            assert_eq!(above_six, op == Op::Relu, "{together:?}");
+        }
+    }
 }

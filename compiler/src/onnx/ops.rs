@@ -3,10 +3,13 @@
 mod adaptive_average_pool;
 mod add;
 mod batch_normalization;
+mod channel_shuffle;
 mod conv;
 mod global_average_pool;
 mod linear;
+mod max_pool;
 mod relu;
+mod relu6;
 mod subsample_pad;
 
 use askd_models::Op;
@@ -20,8 +23,15 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Conv2d(op) => conv::emit(op, step, emitter),
         Op::BatchNorm { .. } => batch_normalization::emit(step, emitter),
         Op::Relu => relu::emit(step, emitter),
+        Op::Relu6 => relu6::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
+        Op::ChannelShuffle { groups } => channel_shuffle::emit(groups, step, emitter),
+        Op::MaxPool {
+            kernel,
+            stride,
+            padding,
+        } => max_pool::emit([kernel, stride, padding], step, emitter),
         Op::AdaptiveAveragePool { height, width } => adaptive_average_pool::emit([height, width], step, emitter),
         Op::GlobalAveragePool => global_average_pool::emit(step, emitter),
         Op::Linear { .. } => linear::emit(step, emitter),

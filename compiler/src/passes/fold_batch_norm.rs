@@ -210,6 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn a_depthwise_convolution_takes_the_scale_of_its_channel() {
+        let mut builder = GraphBuilder::new("test", [2, 2, 2]);
+        let conv = builder.grouped_conv("conv", builder.input(), 2, 1, 1, 2).unwrap();
+        let norm = builder.batch_norm("bn", conv).unwrap();
+        let graph = builder.finish(&[("x", norm)]);
+        let mut weights = Weights::from([
+            (
+                "conv.weight".to_owned(),
+                HostTensor::new(vec![2, 1, 1, 1], vec![1.0, 10.0]),
+            ),
+            ("bn.weight".to_owned(), vector(&[2.0, 3.0])),
+            ("bn.bias".to_owned(), vector(&[0.0, 0.0])),
+            ("bn.running_mean".to_owned(), vector(&[0.0, 0.0])),
+            ("bn.running_var".to_owned(), vector(&[1.0, 1.0])),
+        ]);
+        let folded = fold_batch_norm(&graph, &mut weights).unwrap();
+        weights::check(&folded, &weights, weights::IN_MEMORY).unwrap();
+        let deviation = (1.0 + 1e-5f32).sqrt();
+        for (got, expected) in weights["conv.weight"].data.iter().zip([2.0, 30.0]) {
+            assert!((got - expected / deviation).abs() < 1e-5, "{got} {expected}");
+        }
+    }
+
+    #[test]
     fn a_convolution_with_another_reader_keeps_its_batch_norm() {
         let (graph, before) = small(true);
         let mut weights = before.clone();

@@ -10,7 +10,7 @@ use super::{HostTensor, Weights, check, load_safetensors};
 use crate::{Error, Result};
 
 /// Heads' usual names, any of which stands for the network's own.
-const HEADS: [&str; 4] = ["fc", "linear", "classifier", "head"];
+const HEADS: [&str; 5] = ["fc", "linear", "classifier", "classifier.0", "head"];
 
 /// Name of the graph's last linear layer, and the other names a checkpoint may use for it.
 pub fn head_aliases(graph: &Graph) -> Option<(&str, Vec<&'static str>)> {
@@ -86,4 +86,41 @@ fn load_pickle(path: &Path) -> Result<Weights> {
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use askd_models::{NetworkConfig, build};
+
+    use super::*;
+    use crate::nn::initialise;
+    use crate::weights::save_safetensors;
+
+    #[test]
+    fn every_usual_name_of_a_head_is_that_of_the_network() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("foreign.safetensors");
+        let own = [
+            ("resnet8x4", "fc"),
+            ("resnet8", "linear"),
+            ("vgg8", "classifier"),
+            ("mobilenetv2_0.5", "classifier.0"),
+        ];
+        for (network, head) in own {
+            let graph = build(network, &NetworkConfig::new([1, 28, 28], 3)).unwrap();
+            let weights = initialise(&graph, 1);
+            assert_eq!(head_aliases(&graph).unwrap().0, head);
+            for foreign in HEADS {
+                let renamed = weights.iter().map(|(name, tensor)| {
+                    let name = match name.strip_prefix(&format!("{head}.")) {
+                        Some(suffix) => format!("module.{foreign}.{suffix}"),
+                        None => format!("module.{name}"),
+                    };
+                    (name, tensor.clone())
+                });
+                save_safetensors(&path, &renamed.collect(), None).unwrap();
+                assert_eq!(import(&graph, &path).unwrap(), weights, "{network} {foreign}");
+            }
+        }
+    }
 }

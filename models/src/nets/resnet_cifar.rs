@@ -4,7 +4,7 @@
 //! which the codes of SimKD and ATSC share. Checkpoint names are that file's: `conv1`, `layer1.0.conv1`,
 //! `layer1.0.downsample.0`, `fc`.
 
-use crate::{FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Result};
+use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Result};
 
 pub(super) fn build(name: &str, depth: usize, widths: [usize; 4], config: &NetworkConfig) -> Result<Graph> {
     let [stem, stages @ ..] = widths;
@@ -20,7 +20,7 @@ pub(super) fn build(name: &str, depth: usize, widths: [usize; 4], config: &Netwo
         }
     }
     let logits = builder.classifier("fc", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (LOGITS, logits)]))
+    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
 }
 
 fn basic_block(builder: &mut GraphBuilder, name: &str, x: NodeId, width: usize, stride: usize) -> Result<NodeId> {

@@ -4,7 +4,7 @@
 //! place of the zero channels as in github.com/akamaster/pytorch_resnet_cifar10.
 
 use super::resnet_cifar::residual_block;
-use crate::{FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, Op, Result};
+use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, Op, Result};
 
 const WIDTHS: [usize; 3] = [16, 32, 64];
 
@@ -31,5 +31,5 @@ pub(super) fn build(name: &str, depth: usize, config: &NetworkConfig) -> Result<
         }
     }
     let logits = builder.classifier("linear", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (LOGITS, logits)]))
+    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
 }

@@ -21,9 +21,13 @@ const SGD: SgdConfig = SgdConfig {
 
 /// An untrained student and an untrained teacher, the same at every call.
 fn networks() -> (Network, Network) {
+    networks_named("resnet8", "resnet14")
+}
+
+fn networks_named(student: &str, teacher: &str) -> (Network, Network) {
     let config = NetworkConfig::new([1, 12, 12], CLASSES);
-    let teacher = build("resnet14", &config).unwrap();
-    let student = distilled_student(&build("resnet8", &config).unwrap(), &teacher, 4).unwrap();
+    let teacher = build(teacher, &config).unwrap();
+    let student = distilled_student(&build(student, &config).unwrap(), &teacher, 4).unwrap();
     let network = |graph: Graph, seed| {
         let weights = initialise(&graph, seed);
         Network::new(graph, &weights, DType::F32, &Device::Cpu).unwrap()
@@ -86,7 +90,7 @@ fn simkd_step(
     velocity: &mut BTreeMap<String, Vec<f32>>,
 ) {
     let target = teacher
-        .forward(images, PassMode::Inference, &[FEATURES])
+        .forward(images, PassMode::Inference, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     let projected = student
@@ -192,6 +196,38 @@ fn a_teacher_that_does_not_adapt_stays_whatever_the_student_does() {
     assert!(!moved(&before, &ours.teacher.weights().unwrap()).is_empty());
 }
 
+/// The classifier of one takes another map than its features, the other has biases before batch norm.
+#[test]
+fn networks_of_other_families_teach_and_learn() {
+    let (images, labels) = batch();
+    for (student, teacher) in [("vgg8", "mobilenetv2_0.5"), ("mobilenetv2_0.5", "vgg8")] {
+        let (student_network, mut teacher_network) = networks_named(student, teacher);
+        // a teacher's statistics are those of its training; with the initial ones a deep one's features vanish
+        for _ in 0..50 {
+            teacher_network.forward(&images, PassMode::Train, &[LOGITS]).unwrap();
+        }
+        let settings = settings(Method::Atsc);
+        let mut ours = SharedHead::new(settings, SGD, student_network, teacher_network).unwrap();
+        let (before, teacher_before) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
+        ours.step(&images, &labels, &moment(0, ADAPTING)).unwrap();
+        let expected: Vec<_> = teacher_before
+            .keys()
+            .filter(|name| !is_statistic(name))
+            .cloned()
+            .collect();
+        assert_eq!(
+            moved(&teacher_before, &ours.teacher.weights().unwrap()),
+            expected,
+            "{teacher}"
+        );
+        assert_eq!(
+            moved(&before, &ours.student.weights().unwrap()).len(),
+            before.len(),
+            "{student}"
+        );
+    }
+}
+
 #[test]
 fn the_classifier_step_moves_the_classifier_alone() {
     let mut ours = coupled(settings(Method::Atsc));
@@ -199,7 +235,7 @@ fn the_classifier_step_moves_the_classifier_alone() {
     let (images, labels) = batch();
     let features = ours
         .teacher
-        .forward(&images, PassMode::FrozenStatistics, &[FEATURES])
+        .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     ours.move_classifier(&features, &labels, &moment(0, ADAPTING)).unwrap();
@@ -243,7 +279,7 @@ fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
     assert!(settings.student_weight > 0.0 && settings.teacher_weight > 0.0);
     let (_, mut teacher) = networks();
     let features = teacher
-        .forward(&images, PassMode::FrozenStatistics, &[FEATURES])
+        .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     let pooled = ops::global_average_pool(&features).unwrap().detach();

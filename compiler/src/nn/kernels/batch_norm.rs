@@ -1,10 +1,11 @@
-//! Batch normalisation over `(N, C, H, W)`, optionally with a ReLU on the way out.
+//! Batch normalisation over `(N, C, H, W)`, optionally with a ReLU or ReLU6 on the way out.
 //!
 //! Sums over images and pixels are kept in `f64`: one per plane, then added image by image.
 //! Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1 and section 3.
 
 use rayon::prelude::*;
 
+use super::activation::{clipped, rectified, relu_backward, relu6_backward};
 use super::element::Element;
 
 /// What follows the normalisation in the same pass over memory.
@@ -15,6 +16,8 @@ pub enum Activation {
     None,
     /// `max(0, x)`.
     Relu,
+    /// `min(max(0, x), 6)`.
+    Relu6,
 }
 
 /// Mean and biased variance of each channel over images and pixels.
@@ -113,11 +116,8 @@ pub fn forward<T: Element>(
             let normalised = y.iter_mut().zip(x);
             match activation {
                 Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
-                Activation::Relu => normalised.for_each(|(y, x)| {
-                    let value = (*x - mean) * scale + beta;
-                    // Written so that NaN passes: a diverged network must not look alive.
-                    *y = if value < T::ZERO { T::ZERO } else { value };
-                }),
+                Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
+                Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
             }
         });
     y
@@ -134,7 +134,7 @@ pub struct Gradients<T> {
     pub beta: Vec<T>,
 }
 
-/// Gradients of [`forward`], where `y` is what it returned: the ReLU lets through what `y > 0` did.
+/// Gradients of [`forward`], where `y` is what it returned: ReLU lets through where `y > 0`, ReLU6 where `0 < y < 6`.
 ///
 /// With `through_statistics` the mean and variance count as functions of `x` (training), else as constants.
 pub fn backward<T: Element>(
@@ -149,10 +149,11 @@ pub fn backward<T: Element>(
     let pixels = pixels.max(1);
     let mut dx = match activation {
         Activation::None => vec![T::ZERO; x.len()],
-        Activation::Relu => super::activation::relu_backward(y, dy),
+        Activation::Relu => relu_backward(y, dy),
+        Activation::Relu6 => relu6_backward(y, dy),
     };
-    // With a ReLU, `dx` first holds the masked gradient, so that the mask is worked out once.
-    let masked = if activation == Activation::Relu { &dx[..] } else { dy };
+    // With an activation, `dx` first holds the masked gradient, so that the mask is worked out once.
+    let masked = if activation == Activation::None { dy } else { &dx[..] };
     let [sum, moment] = sum_planes(x, masked, channels, pixels, |c, x, dy| {
         let dy = dy.to_f64();
         [dy, dy * (x.to_f64() - mean[c])]
@@ -179,7 +180,7 @@ pub fn backward<T: Element>(
                     let terms = dx.iter_mut().zip(x.iter().zip(dy));
                     terms.for_each(|(dx, (x, dy))| *dx = *dy * scale + ((*x - mean) * slope + offset));
                 }
-                Activation::Relu => {
+                Activation::Relu | Activation::Relu6 => {
                     let terms = dx.iter_mut().zip(x);
                     terms.for_each(|(dx, x)| *dx = *dx * scale + ((*x - mean) * slope + offset));
                 }

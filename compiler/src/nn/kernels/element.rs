@@ -10,6 +10,8 @@ pub trait Element: WithDType {
     const ZERO: Self;
     /// One.
     const ONE: Self;
+    /// Six, where ReLU6 ends.
+    const SIX: Self;
 
     /// Lends `body` a buffer of `len` elements with unspecified contents.
     ///
@@ -23,6 +25,7 @@ macro_rules! element {
         impl Element for $ty {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const SIX: Self = 6.0;
 
             fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [Self]) -> R) -> R {
                 thread_local! {

@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod channel_shuffle;
 pub mod conv2d;
 pub mod depthwise;
 pub mod element;
@@ -15,6 +16,7 @@ pub mod gemm;
 pub mod im2col;
 pub mod linear;
 pub mod loss;
+pub mod max_pool;
 pub mod pool;
 pub mod simd;
 pub mod winograd;

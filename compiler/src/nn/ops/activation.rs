@@ -1,4 +1,4 @@
-//! ReLU, alone and after an addition.
+//! ReLU, alone and after an addition, and ReLU6.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
@@ -16,6 +16,19 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
         return composition::relu(x);
     }
     x.contiguous()?.apply_op1(Relu)
+}
+
+/// `min(max(0, x), 6)`, element by element; on a CPU NaN stays NaN.
+///
+/// # Shapes
+/// Any; the output has that of `x`.
+///
+/// Source: PyTorch `ReLU6`; ONNX Clip, opset 13.
+pub fn relu6(x: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return composition::relu6(x);
+    }
+    x.contiguous()?.apply_op1(Relu6)
 }
 
 /// `max(0, x + y)`, element by element, in one pass: the end of a residual block.
@@ -70,6 +83,29 @@ impl CustomOp1 for Relu {
     }
 }
 
+struct Relu6;
+
+impl CustomOp1 for Relu6 {
+    fn name(&self) -> &'static str {
+        "relu6"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_dtype!(dtype_of(x), self.name(), T => {
+            let y = kernel::relu6::<T>(elements(x, layout, self.name())?);
+            Ok((T::to_cpu_storage_owned(y), layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, _x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let dy = dy.contiguous()?;
+        let (y_view, dy_view) = (view(y, self.name()), view(&dy, self.name()));
+        for_dtype!(y.dtype(), self.name(), T => {
+            tensor(kernel::relu6_backward::<T>(y_view.elements()?, dy_view.elements()?), y).map(Some)
+        })
+    }
+}
+
 struct AddRelu;
 
 impl CustomOp2 for AddRelu {
@@ -104,6 +140,11 @@ pub(super) mod composition {
         x.relu()
     }
 
+    /// [`super::relu6`] by candle's own operation.
+    pub fn relu6(x: &Tensor) -> Result<Tensor> {
+        x.clamp(0.0, 6.0)
+    }
+
     /// [`super::add_relu`] by candle's own operations.
     pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         super::check_sum(x, y)?;
@@ -123,6 +164,8 @@ mod tests {
         #[test]
         fn gradients_match(n in 1usize..4, c in 1usize..5, h in 1usize..7, w in 1usize..7) {
             check(&[&[n, c, h, w]], |t| relu(&t[0]), |t| composition::relu(&t[0]));
+            // of values in -8..8
+            check(&[&[n, c, h, w]], |t| relu6(&(&t[0] * 8.0)?), |t| composition::relu6(&(&t[0] * 8.0)?));
             let shape: &[usize] = &[n, c, h, w];
             check(&[shape, shape], |t| add_relu(&t[0], &t[1]), |t| composition::add_relu(&t[0], &t[1]));
         }
@@ -131,6 +174,7 @@ mod tests {
     #[test]
     fn same_bits_with_any_number_of_threads() {
         assert_same_bits(&[&[5, 7, 31, 31]], |t| relu(&t[0]));
+        assert_same_bits(&[&[5, 7, 31, 31]], |t| relu6(&(&t[0] * 8.0)?));
         assert_same_bits(&[&[5, 7, 31, 31], &[5, 7, 31, 31]], |t| add_relu(&t[0], &t[1]));
     }
 
@@ -140,7 +184,9 @@ mod tests {
         let y = relu(&x.t().unwrap()).unwrap().t().unwrap().contiguous().unwrap();
         assert_eq!(y.to_vec2::<f32>().unwrap(), x.relu().unwrap().to_vec2::<f32>().unwrap());
         let nan = Tensor::new(&[f32::NAN, -1.0], x.device()).unwrap();
-        assert!(relu(&nan).unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+        for op in [relu, relu6] {
+            assert!(op(&nan).unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+        }
     }
 
     #[test]
@@ -152,6 +198,7 @@ mod tests {
             error.contains("shape mismatch in add_relu, lhs: [2, 3], rhs: [3, 2]"),
             "{error}"
         );
-        assert!(relu(&random::<f32>(&[2], 0).to_dtype(candle_core::DType::U32).unwrap()).is_err());
+        let integers = random::<f32>(&[2], 0).to_dtype(candle_core::DType::U32).unwrap();
+        assert!(relu(&integers).is_err() && relu6(&integers).is_err());
     }
 }

@@ -214,6 +214,7 @@ pub(super) mod composition {
         match activation {
             Activation::None => Ok(y),
             Activation::Relu => y.relu(),
+            Activation::Relu6 => y.clamp(0.0, 6.0),
         }
     }
 }
@@ -230,20 +231,23 @@ mod tests {
     proptest! {
         #![proptest_config(config(12))]
         #[test]
-        fn gradients_match(n in 2usize..5, c in 1usize..5, h in 2usize..6, w in 1usize..6, fused: bool) {
-            let activation = if fused { Activation::Relu } else { Activation::None };
+        fn gradients_match(
+            (n, c, h, w) in (2usize..5, 1usize..5, 2usize..6, 1usize..6),
+            activation in prop::sample::select(vec![Activation::None, Activation::Relu, Activation::Relu6]),
+        ) {
+            // a scale of -8..8 goes beyond the 6 of ReLU6
             check_op(
                 &[&[n, c, h, w], &[c], &[c]],
-                |t| Ok(batch_norm_train(&t[0], &t[1], &t[2], EPS, activation)?.0),
-                |t| Ok(composition::batch_norm_train(&t[0], &t[1], &t[2], EPS, activation)?.0),
+                |t| Ok(batch_norm_train(&t[0], &(&t[1] * 8.0)?, &t[2], EPS, activation)?.0),
+                |t| Ok(composition::batch_norm_train(&t[0], &(&t[1] * 8.0)?, &t[2], EPS, activation)?.0),
             );
             let (mean, var) = (random::<f64>(&[c], 5), (random::<f64>(&[c], 6) + 1.5).unwrap());
             let frozen = |t: &[Tensor]| {
                 let (mean, var) = (mean.to_dtype(t[0].dtype())?, var.to_dtype(t[0].dtype())?);
-                batch_norm_frozen(&t[0], (&t[1], &t[2]), (&mean, &var), EPS, activation)
+                batch_norm_frozen(&t[0], (&(&t[1] * 8.0)?, &t[2]), (&mean, &var), EPS, activation)
             };
             let reference = |t: &[Tensor]| {
-                composition::batch_norm_frozen(&t[0], (&t[1], &t[2]), (&mean, &var), EPS, activation)
+                composition::batch_norm_frozen(&t[0], (&(&t[1] * 8.0)?, &t[2]), (&mean, &var), EPS, activation)
             };
             check_op(&[&[n, c, h, w], &[c], &[c]], frozen, reference);
         }
@@ -266,7 +270,7 @@ mod tests {
 
     #[test]
     fn same_bits_with_any_number_of_threads() {
-        for activation in [Activation::None, Activation::Relu] {
+        for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
             let op = |t: &[Tensor]| Ok(batch_norm_train(&t[0], &t[1], &t[2], EPS, activation)?.0);
             assert_same_bits(&[&[13, 9, 11, 11], &[9], &[9]], op);
         }
