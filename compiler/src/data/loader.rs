@@ -105,13 +105,13 @@ impl Loader {
         let size = self.set.shape.iter().product::<usize>();
         let mut preprocess = self.preprocess.clone();
         let mut images = vec![0.0; positions.len() * preprocess.elements()];
-        let mut augmented = vec![0; size];
+        let (mut buffer, mut augmented) = (Vec::new(), vec![0; size]);
         let mut rng = self.seed.map(|seed| generator(seed, epoch, number as u64));
         for (position, out) in positions
             .iter()
             .zip(images.chunks_exact_mut(self.preprocess.elements()))
         {
-            let mut pixels = self.set.image(*position);
+            let mut pixels = self.set.image(*position, &mut buffer);
             if let (Some(augmentation), Some(rng)) = (&self.augmentation, &mut rng) {
                 augmentation.apply(pixels, self.set.shape, rng, &mut augmented);
                 pixels = &augmented;

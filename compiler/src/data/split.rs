@@ -52,12 +52,13 @@ mod tests {
         let set = DataSpec::embedded().load(Part::Train).unwrap();
         let (training, validation) = split_validation(&set, 0.1).unwrap();
         assert_eq!((training.len(), validation.len()), (9000, 1000));
-        let mut all: Vec<u32> = training.indices.iter().chain(&validation.indices).copied().collect();
+        let both = training.entries.iter().chain(&*validation.entries);
+        let mut all: Vec<u32> = both.map(|entry| entry.record).collect();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..10_000));
         for class in 0..10 {
             assert_eq!((0..1000).filter(|i| validation.label(*i) == class).count(), 100);
         }
-        assert_eq!(split_validation(&set, 0.1).unwrap().1.indices, validation.indices);
+        assert_eq!(split_validation(&set, 0.1).unwrap().1.entries, validation.entries);
     }
 }
