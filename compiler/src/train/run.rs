@@ -112,6 +112,12 @@ struct Run<'a> {
     clock: Instant,
 }
 
+/// How fast an epoch's steps were; an interrupted epoch's part since the run was resumed.
+struct Pace {
+    images_per_second: f64,
+    data_wait_share: f64,
+}
+
 impl Run<'_> {
     /// Prepares the run directory, and takes over its newest checkpoint when resuming.
     fn restore_or_start(&mut self) -> Result<()> {
@@ -147,9 +153,13 @@ impl Run<'_> {
         while self.position.epoch < self.recipe.epochs && !self.is_spent() {
             let started = Instant::now();
             let images_before = self.position.sums.images;
-            self.train_epoch(&mut progress)?;
+            let waited = self.train_epoch(&mut progress)?;
             let images = self.position.sums.images - images_before;
-            let record = self.close_epoch(images as f64 / started.elapsed().as_secs_f64())?;
+            let seconds = started.elapsed().as_secs_f64();
+            let record = self.close_epoch(Pace {
+                images_per_second: images as f64 / seconds,
+                data_wait_share: 100.0 * waited.as_secs_f64() / seconds,
+            })?;
             progress.note(&describe(&record));
             metrics.push(record)?;
             self.save_checkpoint()?;
@@ -162,9 +172,10 @@ impl Run<'_> {
         self.recipe.max_steps.is_some_and(|most| self.position.step >= most)
     }
 
-    /// The rest of the current epoch.
-    fn train_epoch(&mut self, progress: &mut Progress) -> Result<()> {
-        for batch in self.loader.epoch(self.position.epoch, self.position.batch)? {
+    /// The rest of the current epoch; gives how long steps waited for their images.
+    fn train_epoch(&mut self, progress: &mut Progress) -> Result<Duration> {
+        let mut batches = self.loader.epoch(self.position.epoch, self.position.batch)?;
+        for batch in &mut batches {
             let batch = batch?;
             let count = batch.len();
             let [channels, height, width] = self.recipe.input;
@@ -195,7 +206,7 @@ impl Run<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(batches.waited())
     }
 
     /// Where the run stands when it takes step number `step`.
@@ -211,7 +222,7 @@ impl Run<'_> {
     }
 
     /// Measures the epoch that just ended, keeps its weights if they are the best, and moves on to the next.
-    fn close_epoch(&mut self, images_per_second: f64) -> Result<EpochRecord> {
+    fn close_epoch(&mut self, pace: Pace) -> Result<EpochRecord> {
         let validation = match &self.validation {
             Some(loader) => Some(predict(self.objective.network(), loader)?.evaluation()),
             None => None,
@@ -248,7 +259,8 @@ impl Run<'_> {
                 .collect(),
             validation,
             teacher_validation,
-            images_per_second,
+            images_per_second: pace.images_per_second,
+            data_wait_share: pace.data_wait_share,
         })
     }
 
