@@ -32,10 +32,10 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
     }
     training.sort_unstable();
     validation.sort_unstable();
-    if fraction > 0.0 && validation.is_empty() {
+    if training.is_empty() || (fraction > 0.0 && validation.is_empty()) {
         return Err(Error::invalid(
             "--validation",
-            "a fraction that holds out at least one image",
+            "a fraction that leaves images to train on and, above 0, holds out at least one",
             fraction,
         ));
     }
@@ -46,6 +46,16 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
 mod tests {
     use super::*;
     use crate::data::{DataSpec, Part};
+
+    #[test]
+    fn no_part_is_left_empty() {
+        let set = DataSpec::embedded().load(Part::Test).unwrap();
+        // one image, half of which rounds to the whole
+        assert!(split_validation(&set.select([0]), 0.5).is_err());
+        assert!(split_validation(&set.select([0]), 0.1).is_err());
+        assert_eq!(split_validation(&set.select([0]), 0.0).unwrap().0.len(), 1);
+        assert!(split_validation(&set.select([]), 0.0).is_err());
+    }
 
     #[test]
     fn the_split_is_balanced_disjoint_and_stable() {
