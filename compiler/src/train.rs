@@ -21,4 +21,5 @@ pub use schedule::{Decay, Schedule};
 pub use supervised::Supervised;
 
 pub(crate) use objective::{Stopwatch, count_correct};
+pub(crate) use prepare::{Prepared, tensors};
 pub(crate) use supervised::{finite_loss, group};
