@@ -4,6 +4,7 @@
 //! a flag.
 
 mod distill;
+mod estimate;
 mod eval;
 mod export;
 mod inspect;
@@ -37,6 +38,7 @@ enum Command {
     List(list::Args),
     Train(train::Args),
     Distill(distill::Args),
+    Estimate(estimate::Args),
     Eval(eval::Args),
     Export(export::Args),
     Verify(verify::Args),
@@ -94,8 +96,9 @@ fn run(command: Command) -> Result<Output> {
     match command {
         Command::Pilot(args) => pilot::run(args),
         Command::List(args) => list::run(&args),
-        Command::Train(args) => train::run(args),
-        Command::Distill(args) => distill::run(args),
+        Command::Train(args) => train::run(&args),
+        Command::Distill(args) => distill::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),

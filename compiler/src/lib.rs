@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod data;
 pub mod distill;
 mod error;
+pub mod estimate;
 pub mod evaluate;
 pub mod export;
 pub mod files;

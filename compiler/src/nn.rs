@@ -5,7 +5,9 @@ pub mod kernels;
 mod network;
 pub mod ops;
 mod sgd;
+mod tape;
 
 pub use init::initialise;
 pub use network::{Network, PassMode};
 pub use sgd::{Sgd, SgdConfig};
+pub use tape::Tape;

@@ -183,6 +183,7 @@ fn run_bundle(bundle: &Path) -> Result<RuntimeFacts> {
     session.self_test()?;
     let mut preprocess = askd_runtime::Preprocess::new(&model.manifest().input)?;
     let test = DataSpec::embedded().load(Part::Test)?;
+    let mut pixels = Vec::new();
     let mut tensor = vec![0.0; preprocess.elements()];
     let mut logits = vec![0.0; model.manifest().output.classes];
     let mut milliseconds = Vec::with_capacity(test.len());
@@ -191,7 +192,7 @@ fn run_bundle(bundle: &Path) -> Result<RuntimeFacts> {
         labels: Vec::new(),
     };
     for position in (0..WARM_UP_RUNS).map(|run| run % test.len()).chain(0..test.len()) {
-        preprocess.apply(&test.as_image(position)?, &mut tensor)?;
+        preprocess.apply(&test.as_image(position, &mut pixels)?, &mut tensor)?;
         let started = Instant::now();
         session.run(&tensor, &mut logits)?;
         milliseconds.push(started.elapsed().as_secs_f64() * 1e3);

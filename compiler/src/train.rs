@@ -5,18 +5,21 @@
 
 mod checkpoint;
 mod objective;
+mod prepare;
 mod recipe;
 mod record;
 mod run;
 mod schedule;
 mod supervised;
 
-pub use objective::{Moment, Objective, State, StepReport};
+pub use objective::{Moment, Objective, State, StepReport, StepTimes};
+pub use prepare::objective;
 pub use recipe::{Distillation, Method, Mode, RECIPE_FILE, Recipe};
 pub use record::{EpochRecord, RESULT_FILE, RunResult};
-pub use run::{BEST_WEIGHTS, RunOptions, objective, train};
+pub use run::{BEST_WEIGHTS, RunOptions, train};
 pub use schedule::{Decay, Schedule};
 pub use supervised::Supervised;
 
-pub(crate) use objective::count_correct;
+pub(crate) use objective::{Stopwatch, count_correct};
+pub(crate) use prepare::{Prepared, tensors};
 pub(crate) use supervised::{finite_loss, group};

@@ -1,8 +1,9 @@
 //! Whole networks against PyTorch: the same weights and batch, logits, loss, running statistics and every gradient.
 //!
-//! The references are in `fixtures/gradients`, computed by PyTorch in f64. In f64 ours must be the same to rounding; in f32 a
-//! rounding error can put the input of a ReLU on the other side of zero, in PyTorch as well as here, after which gradients
-//! differ by more: the limits in f32 say for which networks that happens.
+//! The references are in `fixtures/gradients`, computed by PyTorch in f64. In f64 ours must be the same to rounding. In f32
+//! logits, loss and statistics must too; but a rounding error can put the input of a ReLU, one of millions, on the other side of
+//! zero, after which all gradients before it differ by up to some percent. PyTorch's own f32 gradients do so as well (see
+//! the fixtures' README), so the limits for gradients in f32 only catch what is no rounding error.
 
 use std::path::Path;
 
@@ -140,7 +141,7 @@ fn check(name: &str, gradient_in_f32: f64) {
 
 #[test]
 fn wide_residual_network() {
-    check("resnet8x4", 1e-3);
+    check("resnet8x4", 3e-2);
 }
 
 #[test]
@@ -156,4 +157,14 @@ fn deep_residual_network() {
 #[test]
 fn option_a_residual_network() {
     check("resnet20", 3e-2);
+}
+
+#[test]
+fn plain_network() {
+    check("vgg8", 3e-2);
+}
+
+#[test]
+fn inverted_residual_network() {
+    check("mobilenetv2_0.5", 6e-2);
 }

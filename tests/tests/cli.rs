@@ -4,8 +4,8 @@ use askd_compiler::weights::save_safetensors;
 use askd_models::{NetworkConfig, build};
 use askd_tests::{Workspace, random_weights};
 
-const COMMANDS: [&str; 8] = [
-    "pilot", "list", "train", "distill", "eval", "export", "verify", "inspect",
+const COMMANDS: [&str; 9] = [
+    "pilot", "list", "train", "distill", "estimate", "eval", "export", "verify", "inspect",
 ];
 
 /// Source: the published tables of arXiv:2406.08528's networks, as its code counts them at K=100, 32x32 pixels.
@@ -95,6 +95,13 @@ fn every_command_explains_itself_with_an_example() {
             "{command}: {example}"
         );
         assert!(help.contains("--json"), "{command}");
+    }
+    for command in ["estimate train", "estimate distill"] {
+        let help = workspace.run(&format!("{command} --help")).text();
+        assert!(
+            help.contains(&format!("Example: askd-compile {command} ")) && help.contains("--epochs"),
+            "{command}: {help}"
+        );
     }
 }
 

@@ -4,6 +4,7 @@ mod bundle;
 mod cli;
 mod damage;
 mod damaged_data;
+mod estimate;
 mod export;
 mod onnx_checker;
 mod pilot;

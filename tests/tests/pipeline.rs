@@ -63,6 +63,8 @@ fn check_run(workspace: &Workspace, run: &str, data: &Data, arguments: &str) -> 
     assert_eq!((&epoch["epoch"], &epoch["step"]), (&json!(1), &json!(12)));
     assert_eq!(epoch["validation"], printed["validation"]);
     assert!(epoch["loss"].as_f64().unwrap() > 0.0);
+    let waited = epoch["data_wait_share"].as_f64().unwrap();
+    assert!((0.0..=100.0).contains(&waited), "{epoch}");
     assert_eq!(printed["test"]["images"], data.test);
     assert_eq!(printed["validation"]["images"], data.validation);
     printed

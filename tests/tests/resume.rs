@@ -63,7 +63,9 @@ fn results(workspace: &Workspace, run: &str) -> (Vec<u8>, Value, Vec<Value>) {
     (
         workspace.read(format!("{run}/best/weights.safetensors")),
         without(workspace.read_json(format!("{run}/result.json")), "seconds"),
-        epochs.map(|epoch| without(epoch, "images_per_second")).collect(),
+        epochs
+            .map(|epoch| without(without(epoch, "images_per_second"), "data_wait_share"))
+            .collect(),
     )
 }
 

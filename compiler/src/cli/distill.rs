@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use askd_compiler::train::{Distillation, Method, Mode};
+use askd_compiler::train::{Distillation, Method, Mode, Recipe};
 use askd_compiler::{Error, Result};
 use clap::ValueEnum;
 
 use super::Output;
-use super::training_args::TrainingArgs;
+use super::training_args::{RunArgs, TrainingArgs};
 
 /// Distil a teacher into a student
 ///
@@ -16,6 +16,15 @@ use super::training_args::TrainingArgs;
 #[command(after_help = "Example: askd-compile distill --teacher resnet20 --teacher-weights \
     out/teacher/best/weights.safetensors --student resnet8 --data fashion-mnist --epochs 10 --out out/student")]
 pub(super) struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is distilled into what, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct RecipeArgs {
     /// Registered network of the teacher; not needed for method alone
     #[arg(long)]
     teacher: Option<String>,
@@ -62,19 +71,26 @@ pub(super) struct Args {
     #[arg(long)]
     adapt_stop: Option<f64>,
     #[command(flatten)]
-    training: TrainingArgs,
+    pub(super) training: TrainingArgs,
 }
 
-pub(super) fn run(args: Args) -> Result<Output> {
-    let mut recipe = args.training.recipe(&args.student)?;
-    if args.method != Method::Alone {
-        recipe.distillation = Some(distillation(&args)?);
+impl RecipeArgs {
+    /// The recipe that the flags describe.
+    pub(super) fn recipe(&self) -> Result<Recipe> {
+        let mut recipe = self.training.recipe(&self.student)?;
+        if self.method != Method::Alone {
+            recipe.distillation = Some(distillation(self)?);
+        }
+        Ok(recipe)
     }
-    args.training.train(&recipe)
+}
+
+pub(super) fn run(args: &Args) -> Result<Output> {
+    args.run.train(&args.recipe.recipe()?, &args.recipe.training.machine)
 }
 
 /// The method's defaults with what the flags say.
-fn distillation(args: &Args) -> Result<Distillation> {
+fn distillation(args: &RecipeArgs) -> Result<Distillation> {
     let missing = |flag| {
         Error::invalid(
             flag,

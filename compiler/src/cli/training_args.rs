@@ -1,4 +1,4 @@
-//! Flags that `train` and `distill` share, and the recipe they make.
+//! Flags that `train`, `distill` and their estimates share, and the recipe they make.
 
 use std::path::PathBuf;
 
@@ -68,7 +68,12 @@ pub(super) struct TrainingArgs {
     #[arg(long, value_name = "STEPS")]
     max_steps: Option<usize>,
     #[command(flatten)]
-    machine: MachineArgs,
+    pub(super) machine: MachineArgs,
+}
+
+/// Flags that say what a run leaves behind.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
     /// Go on from the newest checkpoint in --out, to the same bits as without the break
     #[arg(long)]
     resume: bool,
@@ -154,10 +159,12 @@ impl TrainingArgs {
             distillation: None,
         })
     }
+}
 
+impl RunArgs {
     /// Trains `recipe` and tells the result.
-    pub(super) fn train(&self, recipe: &Recipe) -> Result<Output> {
-        let device = self.machine.apply()?;
+    pub(super) fn train(&self, recipe: &Recipe, machine: &MachineArgs) -> Result<Output> {
+        let device = machine.apply()?;
         let label = recipe.network.clone();
         let options = RunOptions {
             out: self.out.clone(),

@@ -1,4 +1,4 @@
-//! A data set's files, in a directory or in a `.tar.gz`.
+//! A data set's files: mapped in a directory, unpacked out of a `.tar.gz`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
+use super::map::Mapped;
+use super::records::Bytes;
 use crate::{Error, Result};
 
 /// Largest file that is read from an archive: CIFAR-100's is 154 MB.
@@ -15,11 +17,11 @@ const LARGEST_FILE: u64 = 4 << 30;
 /// The wanted files of a data set, by their plain name.
 pub(super) struct Files {
     origin: PathBuf,
-    found: BTreeMap<String, Vec<u8>>,
+    found: BTreeMap<String, Bytes>,
 }
 
 impl Files {
-    /// Reads every file whose plain name `wanted` accepts, whatever folder of the archive or directory it is in.
+    /// Takes every file whose plain name `wanted` accepts, whatever folder of the archive or directory it is in.
     pub(super) fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let mut found = BTreeMap::new();
         let metadata = std::fs::metadata(path).map_err(Error::io(path))?;
@@ -36,21 +38,22 @@ impl Files {
 
     /// The contents of a file, if it is there.
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
-        self.found.get(name).map(Vec::as_slice)
+        self.found.get(name).map(|bytes| &**bytes)
     }
 
-    /// Names and contents, by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.found.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    /// Takes a file out, with where it is said to be in errors.
+    pub(super) fn take(&mut self, name: &str) -> Option<(PathBuf, Bytes)> {
+        let bytes = self.found.remove(name)?;
+        Some((self.origin.join(name), bytes))
     }
 
-    /// Where a file is said to be in errors.
-    pub(super) fn place(&self, name: &str) -> PathBuf {
-        self.origin.join(name)
+    /// The files' names, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.found.keys().cloned().collect()
     }
 }
 
-fn read_directory(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+fn read_directory(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Bytes>) -> Result<()> {
     for entry in std::fs::read_dir(path).map_err(Error::io(path))? {
         let entry = entry.map_err(Error::io(path))?.path();
         let Some(name) = entry.file_name().and_then(|name| name.to_str()) else {
@@ -69,17 +72,17 @@ fn read_directory(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeM
     Ok(())
 }
 
-fn insert_file(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+fn insert_file(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Bytes>) -> Result<()> {
     if let Some(name) = path.file_name().and_then(|name| name.to_str())
         && path.is_file()
         && wanted(name)
     {
-        found.insert(name.to_owned(), std::fs::read(path).map_err(Error::io(path))?);
+        found.insert(name.to_owned(), Bytes::Mapped(Mapped::open(path)?));
     }
     Ok(())
 }
 
-fn read_archive(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+fn read_archive(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap<String, Bytes>) -> Result<()> {
     let damaged =
         |error: std::io::Error| Error::malformed(path, "a directory or a whole .tar.gz archive", error.to_string());
     let file = File::open(path).map_err(Error::io(path))?;
@@ -105,7 +108,7 @@ fn read_archive(path: &Path, wanted: &dyn Fn(&str) -> bool, found: &mut BTreeMap
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(damaged)?;
-        found.insert(name, bytes);
+        found.insert(name, Bytes::Owned(bytes));
     }
     // gzip's checksum comes after the last entry: only reading on to it shows that the entries are what was packed
     std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(damaged)?;

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use super::ImageSet;
 use super::archive::Files;
+use super::records::{self, Bytes, Order, Records};
 use super::spec::Part;
 use crate::{Error, Result};
 
 const SIDE: usize = 32;
-const PLANE: usize = SIDE * SIDE;
+const SHAPE: [usize; 3] = [3, SIDE, SIDE];
 
 /// What tells the two data sets apart.
 pub(super) struct Layout {
@@ -44,35 +45,27 @@ pub(super) fn read(path: &Path, layout: &Layout, part: Part) -> Result<ImageSet>
         Part::Train => name.starts_with(layout.train_prefix) && name.ends_with(".bin"),
         Part::Test => name == layout.test_file,
     };
-    let files = Files::read(path, |name| is_batch(name) || name == layout.names_file)?;
-    let mut pixels = Vec::new();
-    let mut labels = Vec::new();
-    for (name, bytes) in files.iter().filter(|(name, _)| is_batch(name)) {
-        read_records(bytes, layout, &files.place(name), &mut pixels, &mut labels)?;
+    let mut files = Files::read(path, |name| is_batch(name) || name == layout.names_file)?;
+    let classes = class_names(&files, layout);
+    let mut batches = Vec::new();
+    for name in files.names().iter().filter(|name| is_batch(name)) {
+        if let Some((place, bytes)) = files.take(name) {
+            batches.push(read_batch(bytes, layout, &place)?);
+        }
     }
-    if labels.is_empty() {
+    if batches.is_empty() {
         let expected = match part {
             Part::Train => format!("{}*.bin", layout.train_prefix),
             Part::Test => layout.test_file.to_owned(),
         };
         return Err(Error::malformed(path, expected, "no such file"));
     }
-    Ok(ImageSet::new(
-        [3, SIDE, SIDE],
-        pixels,
-        labels,
-        class_names(&files, layout),
-    ))
+    Ok(ImageSet::new(SHAPE, batches, classes))
 }
 
-fn read_records(
-    bytes: &[u8],
-    layout: &Layout,
-    place: &Path,
-    pixels: &mut Vec<u8>,
-    labels: &mut Vec<u32>,
-) -> Result<()> {
-    let record = layout.label_bytes + 3 * PLANE;
+/// The records of one file, and their labels.
+fn read_batch(bytes: Bytes, layout: &Layout, place: &Path) -> Result<(Records, Vec<u32>)> {
+    let record = layout.label_bytes + SHAPE.iter().product::<usize>();
     if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
         let whole = bytes.len() / record;
         let got = format!(
@@ -82,21 +75,22 @@ fn read_records(
         );
         return Err(Error::malformed(place, format!("whole records of {record} bytes"), got));
     }
-    pixels.reserve(bytes.len() / record * 3 * PLANE);
-    for record in bytes.chunks_exact(record) {
-        let (label, planes) = record.split_at(layout.label_bytes);
-        let label = u32::from(label[layout.label_bytes - 1]);
-        if label as usize >= layout.classes {
-            return Err(Error::malformed(
-                place,
-                format!("labels below {}", layout.classes),
-                label.to_string(),
-            ));
-        }
-        labels.push(label);
-        pixels.extend((0..PLANE).flat_map(|pixel| [0, 1, 2].map(|channel| planes[channel * PLANE + pixel])));
+    let file = records::Layout {
+        header: 0,
+        label: layout.label_bytes,
+        order: Order::Planar,
+    };
+    let records = Records::new(bytes, file, SHAPE);
+    // the last byte of CIFAR-100's two is the fine label
+    let labels: Vec<u32> = records
+        .labels()
+        .filter_map(|label| label.last().copied().map(u32::from))
+        .collect();
+    if let Some(label) = labels.iter().find(|label| **label as usize >= layout.classes) {
+        let expected = format!("labels below {}", layout.classes);
+        return Err(Error::malformed(place, expected, label.to_string()));
     }
-    Ok(())
+    Ok((records, labels))
 }
 
 /// The names beside the batches, or numbers where there are none.
@@ -120,23 +114,59 @@ fn class_names(files: &Files, layout: &Layout) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
-    #[test]
-    fn planes_become_interleaved() {
-        let mut record = vec![3_u8];
-        record.extend((0..3).flat_map(|channel| vec![channel as u8 + 1; PLANE]));
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        read_records(&record, &CIFAR_10, Path::new("x"), &mut pixels, &mut labels).unwrap();
-        assert_eq!(labels, [3]);
-        assert!(pixels.chunks(3).all(|pixel| pixel == [1, 2, 3]));
-    }
+    const RECORD: usize = 3073;
 
     #[test]
     fn damaged_records_are_errors() {
-        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-        for bytes in [vec![], vec![0; 3072], vec![0; 3074], vec![10; 3073]] {
-            assert!(read_records(&bytes, &CIFAR_10, Path::new("x"), &mut pixels, &mut labels).is_err());
+        for bytes in [vec![], vec![0; RECORD - 1], vec![0; RECORD + 1], vec![10; RECORD]] {
+            assert!(read_batch(Bytes::Owned(bytes), &CIFAR_10, Path::new("x")).is_err());
         }
+    }
+
+    #[test]
+    fn a_directory_and_its_archive_give_the_same_images() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("cifar");
+        fs::create_dir(&folder).unwrap();
+        let batch = |first: usize, count: usize| -> Vec<u8> {
+            let record = |image: usize| {
+                let pixels = (0..RECORD - 1).map(move |at| (at * (image + 3) % 251) as u8);
+                std::iter::once((image % 10) as u8).chain(pixels)
+            };
+            (first..first + count).flat_map(record).collect()
+        };
+        fs::write(folder.join("data_batch_1.bin"), batch(0, 7)).unwrap();
+        fs::write(folder.join("data_batch_2.bin"), batch(7, 5)).unwrap();
+        fs::write(folder.join("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
+        let archive = dir.path().join("cifar.tar.gz");
+        let packed = GzEncoder::new(fs::File::create(&archive).unwrap(), Compression::fast());
+        let mut builder = tar::Builder::new(packed);
+        builder.append_dir_all("cifar", &folder).unwrap();
+        builder.into_inner().and_then(GzEncoder::finish).unwrap();
+
+        // the files lie one folder down in the first, in the archive too
+        let sets = [dir.path(), &folder, &archive].map(|path| read(path, &CIFAR_10, Part::Train).unwrap());
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for set in &sets {
+            assert_eq!((set.len(), set.shape), (12, SHAPE));
+            assert_eq!(set.digest(), sets[2].digest());
+            assert_eq!(set.classes[9], "j");
+            for position in 0..12 {
+                assert_eq!(set.image(position, &mut one), sets[2].image(position, &mut other));
+                assert_eq!(set.label(position), position as u32 % 10);
+            }
+        }
+        // green of the second pixel of the second file's first image
+        assert_eq!(sets[0].image(7, &mut one)[4], ((1024 + 1) * (7 + 3) % 251) as u8);
+        let part = sets[0].select([8, 0]);
+        assert_eq!(part.image(0, &mut one), sets[2].image(8, &mut other));
+        assert_eq!((part.label(0), part.label(1)), (8, 0));
     }
 }

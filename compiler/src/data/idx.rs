@@ -3,15 +3,19 @@
 //! Source: <http://yann.lecun.com/exdb/mnist/>, "File formats": a big-endian magic number (0x803 for images, 0x801 for
 //! labels), the dimensions as big-endian u32, then bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ImageSet;
 use super::archive::{Files, gunzip};
+use super::records::{Bytes, Layout, Order, Records};
 use super::spec::Part;
 use crate::{Error, Result};
 
 const IMAGES: u32 = 0x803;
 const LABELS: u32 = 0x801;
+
+/// Most bytes that a file is unpacked to: the whole MNIST family has 47 MB of images; a bomb stops here.
+const LIMIT: u64 = 1 << 30;
 
 /// Class names of Fashion-MNIST, arXiv:1708.07747, table 2.
 pub(super) const FASHION_CLASSES: [&str; 10] = [
@@ -40,7 +44,8 @@ pub(super) fn embedded(part: Part) -> Result<ImageSet> {
         ),
     };
     let place = Path::new("embedded fashion-mnist");
-    parse((images, place), (labels, place))
+    let [images, labels] = [gunzip(images, LIMIT, place)?, gunzip(labels, LIMIT, place)?].map(Bytes::Owned);
+    parse((place.to_owned(), images), (place.to_owned(), labels))
 }
 
 /// A part of the data set in a directory or archive.
@@ -61,23 +66,21 @@ pub(super) fn read(path: &Path, part: Part) -> Result<ImageSet> {
             .collect()
     };
     let (image_names, label_names) = (candidates("images", 3), candidates("labels", 1));
-    let files = Files::read(path, |name| {
+    let mut files = Files::read(path, |name| {
         image_names.iter().chain(&label_names).any(|known| known == name)
     })?;
-    let find = |names: &[String]| {
-        let found = names
-            .iter()
-            .find_map(|name| files.get(name).map(|bytes| (bytes, files.place(name))));
+    let mut find = |names: &[String]| {
+        let found = names.iter().find_map(|name| files.take(name));
         found.ok_or_else(|| Error::malformed(path, format!("{} or {}", names[0], names[1]), "no such file"))
     };
-    let ((images, image_place), (labels, label_place)) = (find(&image_names)?, find(&label_names)?);
-    parse((images, &image_place), (labels, &label_place))
+    parse(find(&image_names)?, find(&label_names)?)
 }
 
-fn parse((images, image_place): (&[u8], &Path), (labels, label_place): (&[u8], &Path)) -> Result<ImageSet> {
-    let (dims, pixels) = parse_file::<3>(images, IMAGES, image_place)?;
-    let ([label_count], labels) = parse_file::<1>(labels, LABELS, label_place)?;
-    let [count, height, width] = dims;
+fn parse((image_place, images): (PathBuf, Bytes), (label_place, labels): (PathBuf, Bytes)) -> Result<ImageSet> {
+    let images = unpacked(images, &image_place)?;
+    let labels = unpacked(labels, &label_place)?;
+    let ([count, height, width], _) = parse_file(&images, IMAGES, &image_place)?;
+    let ([label_count], labels) = parse_file(&labels, LABELS, &label_place)?;
     if label_count != count {
         return Err(Error::malformed(
             label_place,
@@ -98,47 +101,59 @@ fn parse((images, image_place): (&[u8], &Path), (labels, label_place): (&[u8], &
     {
         return Err(Error::malformed(label_place, "labels 0 to 9", label.to_string()));
     }
-    let labels = labels.into_iter().map(u32::from).collect();
+    let labels = labels.iter().copied().map(u32::from).collect();
+    let layout = Layout {
+        header: header(3),
+        label: 0,
+        order: Order::Interleaved,
+    };
+    let shape = [1, height, width];
     let classes = FASHION_CLASSES.map(str::to_owned).to_vec();
-    Ok(ImageSet::new([1, height, width], pixels, labels, classes))
+    Ok(ImageSet::new(
+        shape,
+        vec![(Records::new(images, layout, shape), labels)],
+        classes,
+    ))
 }
 
-/// Dimensions and payload of one IDX file.
-fn parse_file<const RANK: usize>(bytes: &[u8], magic: u32, place: &Path) -> Result<([usize; RANK], Vec<u8>)> {
-    /// The whole MNIST family has 47 MB of images; a bomb stops here.
-    const LIMIT: u64 = 1 << 30;
-    let unpacked = if bytes.starts_with(&[0x1f, 0x8b]) {
-        gunzip(bytes, LIMIT, place)?
-    } else {
-        bytes.to_vec()
-    };
-    let header = 4 + 4 * RANK;
+/// The file as it is, or what is packed in it.
+fn unpacked(bytes: Bytes, place: &Path) -> Result<Bytes> {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Bytes::Owned(gunzip(&bytes, LIMIT, place)?));
+    }
+    Ok(bytes)
+}
+
+/// Bytes before the data of a file with so many dimensions.
+const fn header(rank: usize) -> usize {
+    4 + 4 * rank
+}
+
+/// Dimensions and data of one plain IDX file.
+fn parse_file<'a, const RANK: usize>(bytes: &'a [u8], magic: u32, place: &Path) -> Result<([usize; RANK], &'a [u8])> {
     let word = |index: usize| {
-        let at = unpacked.get(4 * index..4 * index + 4)?;
+        let at = bytes.get(4 * index..4 * index + 4)?;
         Some(u32::from_be_bytes([at[0], at[1], at[2], at[3]]))
     };
-    if word(0) != Some(magic) || unpacked.len() < header {
-        let got = word(0).map_or(format!("{} bytes", unpacked.len()), |word| format!("{word:#x}"));
+    let (Some(data), true) = (bytes.get(header(RANK)..), word(0) == Some(magic)) else {
+        let got = word(0).map_or(format!("{} bytes", bytes.len()), |word| format!("{word:#x}"));
         return Err(Error::malformed(
             place,
             format!("an IDX file with magic {magic:#x}"),
             got,
         ));
-    }
+    };
     let mut dims = [0; RANK];
     for (index, dim) in dims.iter_mut().enumerate() {
         *dim = word(index + 1).map_or(0, |word| word as usize);
     }
     let expected = dims.iter().try_fold(1_usize, |product, dim| product.checked_mul(*dim));
-    let payload = unpacked.len() - header;
-    if expected != Some(payload) {
+    if expected != Some(data.len()) {
         let wanted = expected.map_or("a size that fits".to_owned(), |size| {
             format!("{size} bytes after the header")
         });
-        return Err(Error::malformed(place, wanted, payload.to_string()));
+        return Err(Error::malformed(place, wanted, data.len().to_string()));
     }
-    let mut data = unpacked;
-    data.drain(..header);
     Ok((dims, data))
 }
 
@@ -155,6 +170,21 @@ mod tests {
                 assert_eq!((0..set.len()).filter(|i| set.label(*i) == class).count(), per_class);
             }
         }
+    }
+
+    #[test]
+    fn plain_files_give_what_packed_ones_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/fashion-mnist");
+        for name in ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+            let packed = std::fs::read(source.join(format!("{name}.gz"))).unwrap();
+            std::fs::write(dir.path().join(name), gunzip(&packed, LIMIT, &source).unwrap()).unwrap();
+        }
+        let (plain, packed) = (read(dir.path(), Part::Test).unwrap(), embedded(Part::Test).unwrap());
+        assert_eq!(plain.digest(), packed.digest());
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        assert_eq!(plain.image(1999, &mut one), packed.image(1999, &mut other));
+        assert!(one.is_empty(), "copied");
     }
 
     #[test]

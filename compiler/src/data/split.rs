@@ -32,10 +32,10 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
     }
     training.sort_unstable();
     validation.sort_unstable();
-    if fraction > 0.0 && validation.is_empty() {
+    if training.is_empty() || (fraction > 0.0 && validation.is_empty()) {
         return Err(Error::invalid(
             "--validation",
-            "a fraction that holds out at least one image",
+            "a fraction that leaves images to train on and, above 0, holds out at least one",
             fraction,
         ));
     }
@@ -48,16 +48,27 @@ mod tests {
     use crate::data::{DataSpec, Part};
 
     #[test]
+    fn no_part_is_left_empty() {
+        let set = DataSpec::embedded().load(Part::Test).unwrap();
+        // one image, half of which rounds to the whole
+        assert!(split_validation(&set.select([0]), 0.5).is_err());
+        assert!(split_validation(&set.select([0]), 0.1).is_err());
+        assert_eq!(split_validation(&set.select([0]), 0.0).unwrap().0.len(), 1);
+        assert!(split_validation(&set.select([]), 0.0).is_err());
+    }
+
+    #[test]
     fn the_split_is_balanced_disjoint_and_stable() {
         let set = DataSpec::embedded().load(Part::Train).unwrap();
         let (training, validation) = split_validation(&set, 0.1).unwrap();
         assert_eq!((training.len(), validation.len()), (9000, 1000));
-        let mut all: Vec<u32> = training.indices.iter().chain(&validation.indices).copied().collect();
+        let both = training.entries.iter().chain(&*validation.entries);
+        let mut all: Vec<u32> = both.map(|entry| entry.record).collect();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..10_000));
         for class in 0..10 {
             assert_eq!((0..1000).filter(|i| validation.label(*i) == class).count(), 100);
         }
-        assert_eq!(split_validation(&set, 0.1).unwrap().1.indices, validation.indices);
+        assert_eq!(split_validation(&set, 0.1).unwrap().1.entries, validation.entries);
     }
 }

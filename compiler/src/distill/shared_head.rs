@@ -14,7 +14,9 @@ use askd_models::{CLASSIFIER, CLASSIFIER_MAP, Graph, LOGITS, Op, PROJECTED};
 use candle_core::{Tensor, Var};
 
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
-use crate::train::{Distillation, Moment, Objective, State, StepReport, count_correct, finite_loss, group};
+use crate::train::{
+    Distillation, Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group,
+};
 use crate::{Error, Result};
 
 /// Student, projector and teacher around one classifier.
@@ -78,28 +80,41 @@ impl SharedHead {
         self.settings.teacher_rate > 0.0 && (self.settings.adapt_start..self.settings.adapt_stop).contains(&at.progress)
     }
 
-    fn move_classifier(&mut self, features: &Tensor, labels: &Tensor, at: &Moment) -> Result<f64> {
+    fn move_classifier(
+        &mut self,
+        features: &Tensor,
+        labels: &Tensor,
+        at: &Moment,
+        times: &mut StepTimes,
+    ) -> Result<f64> {
+        let mut watch = Stopwatch::start();
         let [weight, bias] = &self.classifier;
         let pooled = ops::global_average_pool(&features.detach())?;
         let loss = ops::cross_entropy(&ops::linear(&pooled, weight.as_tensor(), bias.as_tensor())?, labels)?;
+        let value = scalar(&loss)?;
+        watch.lap(&mut times.forward);
         let gradients = loss.backward()?;
+        watch.lap(&mut times.backward);
         self.classifier_optimizer
             .step(&gradients, at.rate * self.settings.classifier_rate, at.step)?;
-        scalar(&loss)
+        watch.lap(&mut times.optimizer);
+        Ok(value)
     }
 }
 
 impl Objective for SharedHead {
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
+        let (mut watch, mut times) = (Stopwatch::start(), StepTimes::default());
         let adapts = self.adapts(at);
         let teacher_mode = if adapts {
             PassMode::FrozenStatistics
         } else {
             PassMode::Inference
         };
-        let [teacher_features, teacher_logits] =
-            pair(self.teacher.forward(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?)?;
-        let [projected, logits] = pair(self.student.forward(images, PassMode::Train, &[PROJECTED, LOGITS])?)?;
+        let (outputs, teacher_tape) = self.teacher.record(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?;
+        let [teacher_features, teacher_logits] = pair(outputs)?;
+        let (outputs, student_tape) = self.student.record(images, PassMode::Train, &[PROJECTED, LOGITS])?;
+        let [projected, logits] = pair(outputs)?;
 
         let target = pooled_to(&teacher_features, &projected)?;
         let variance = variance(&target)?;
@@ -130,19 +145,30 @@ impl Objective for SharedHead {
             images,
         )?;
 
+        let correct = count_correct(&logits, labels)?;
+        watch.lap(&mut times.forward);
+
         // the classifier gets gradients here too; it is in neither optimiser's group, so they move nothing
-        let gradients = loss.backward()?;
+        let mut gradients = loss.backward()?;
+        student_tape.backward(&mut gradients)?;
+        teacher_tape.backward(&mut gradients)?;
+        watch.lap(&mut times.backward);
         self.student_optimizer.step(&gradients, at.rate, at.step)?;
         if adapts {
             self.teacher_optimizer
                 .step(&gradients, at.rate * self.settings.teacher_rate, at.step)?;
-            terms.push(("teacher_ce", self.move_classifier(&teacher_features, labels, at)?));
             terms.push(("anchor_distance", self.teacher_optimizer.anchor_distance()?));
+        }
+        watch.lap(&mut times.optimizer);
+        if adapts {
+            let moved = self.move_classifier(&teacher_features, labels, at, &mut times)?;
+            terms.push(("teacher_ce", moved));
         }
         Ok(StepReport {
             loss: value,
-            correct: count_correct(&logits, labels)?,
+            correct,
             terms,
+            times,
         })
     }
 

@@ -6,6 +6,7 @@ use askd_models::{BATCH_NORM_EPSILON, Graph, LOGITS, Node, NodeId, Op, Parameter
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::ops::{self, Activation};
+use super::tape::{self, Tape};
 use crate::weights::{self, HostTensor, Weights};
 use crate::{Error, Result};
 
@@ -117,6 +118,19 @@ impl Network {
         self.forward_inspected(images, mode, outputs, &mut |_, _| Ok(()))
     }
 
+    /// As [`Self::forward`], for a backward pass: outputs of which a loss is computed, and the tape that goes on from its
+    /// gradients ([`Tape::backward`]).
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn record(&mut self, images: &Tensor, mode: PassMode, outputs: &[&str]) -> Result<(Vec<Tensor>, Tape)> {
+        if images.device().is_cpu() {
+            return tape::record(|| self.forward(images, mode, outputs));
+        }
+        // elsewhere the operations are candle's own, and so is the way back
+        Ok((self.forward(images, mode, outputs)?, Tape::default()))
+    }
+
     /// Name of the first layer whose output is not finite for these images, if any.
     ///
     /// # Errors
@@ -217,11 +231,7 @@ impl Network {
                 };
                 let y = ops::conv2d(x, &self.parameter(node, "weight", mode)?, &config)?;
                 if conv.bias {
-                    y.broadcast_add(
-                        &self
-                            .parameter(node, "bias", mode)?
-                            .reshape((1, conv.out_channels, 1, 1))?,
-                    )?
+                    ops::add_bias(&y, &self.parameter(node, "bias", mode)?)?
                 } else {
                     y
                 }
@@ -231,7 +241,7 @@ impl Network {
             (Op::Relu, [x]) => ops::relu(x)?,
             (Op::Relu6, [x]) => ops::relu6(x)?,
             (Op::Add, [a, b]) if activation == Activation::Relu => ops::add_relu(a, b)?,
-            (Op::Add, [a, b]) => a.add(b)?,
+            (Op::Add, [a, b]) => ops::add(a, b)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
             (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
             (

@@ -8,6 +8,7 @@ use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use super::network::{from_host, to_host};
+use super::ops;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -89,7 +90,7 @@ impl Sgd {
         let mut squares = 0.0;
         for (name, var) in &self.parameters {
             if let Some(gradient) = gradients.get(var) {
-                let square = gradient.sqr()?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+                let square = ops::sum_of_squares(gradient)?;
                 if !square.is_finite() {
                     return Err(Error::NotFinite {
                         what: "gradient",
@@ -100,18 +101,21 @@ impl Sgd {
                 squares += square;
             }
         }
-        let Self {
-            config,
-            parameters,
-            velocity,
-            anchor,
-        } = self;
-        for (name, var) in parameters {
-            if let Some(gradient) = gradients.get(var) {
-                let anchor = anchor.as_ref().map(|anchor| (&anchor.at[name], anchor.weight));
-                let update = config.update(var, gradient.detach(), anchor, velocity.entry(name.clone()))?;
-                var.set(&(var.as_detached_tensor() - (update * rate)?)?)?;
-            }
+        for (name, var) in &self.parameters {
+            let Some(gradient) = gradients.get(var) else { continue };
+            let velocity = match self.velocity.entry(name.clone()) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(var.as_detached_tensor().zeros_like()?),
+            };
+            let update = ops::SgdUpdate {
+                momentum: self.config.momentum,
+                nesterov: self.config.nesterov,
+                weight_decay: self.config.weight_decay,
+                anchor: self.anchor.as_ref().map_or(0.0, |anchor| anchor.weight),
+                rate,
+            };
+            let at = self.anchor.as_ref().map(|anchor| &anchor.at[name]);
+            ops::sgd_update(var.as_tensor(), velocity, gradient, at, &update)?;
         }
         Ok(squares.sqrt())
     }
@@ -152,38 +156,6 @@ impl Sgd {
             self.velocity.insert(name.clone(), from_host(host, like.as_tensor())?);
         }
         Ok(())
-    }
-}
-
-impl SgdConfig {
-    /// What is subtracted per unit of rate, the momentum being moved on.
-    fn update(
-        &self,
-        var: &Var,
-        mut gradient: Tensor,
-        anchor: Option<(&Tensor, f64)>,
-        velocity: Entry<'_, String, Tensor>,
-    ) -> Result<Tensor> {
-        let value = var.as_detached_tensor();
-        if let Some((at, weight)) = anchor {
-            gradient = (gradient + ((&value - at)? * (2.0 * weight))?)?;
-        }
-        if self.weight_decay != 0.0 {
-            gradient = (gradient + (value * self.weight_decay)?)?;
-        }
-        if self.momentum == 0.0 {
-            return Ok(gradient);
-        }
-        let moved = match &velocity {
-            Entry::Occupied(old) => ((old.get() * self.momentum)? + &gradient)?,
-            Entry::Vacant(_) => gradient.clone(),
-        };
-        velocity.insert_entry(moved.clone());
-        if self.nesterov {
-            Ok((gradient + (moved * self.momentum)?)?)
-        } else {
-            Ok(moved)
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What one training step does: the part in which methods differ.
 
+use std::time::{Duration, Instant};
+
 use candle_core::Tensor;
 
+use super::Recipe;
 use crate::Result;
 use crate::nn::Network;
 use crate::weights::Weights;
@@ -47,7 +50,7 @@ pub trait Objective {
 pub type State = std::collections::BTreeMap<String, Weights>;
 
 /// Where a run stands when a step is taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment {
     /// Optimiser steps taken before this one.
     pub step: usize,
@@ -55,6 +58,19 @@ pub struct Moment {
     pub progress: f64,
     /// Learning rate of this step.
     pub rate: f64,
+}
+
+impl Moment {
+    /// Step number `step` of a run with so many batches an epoch.
+    pub(crate) fn new(recipe: &Recipe, batches: usize, step: usize) -> Self {
+        let epoch = step as f64 / batches as f64;
+        let epochs = recipe.epochs as f64;
+        Self {
+            step,
+            progress: epoch / epochs,
+            rate: recipe.schedule.rate(epoch, epochs),
+        }
+    }
 }
 
 /// What a step measured.
@@ -66,6 +82,36 @@ pub struct StepReport {
     pub correct: usize,
     /// The loss's parts and other quantities worth following, by name.
     pub terms: Vec<(&'static str, f64)>,
+    /// How long its parts took.
+    pub times: StepTimes,
+}
+
+/// How long the parts of a step took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTimes {
+    /// All networks' passes, with losses and predictions.
+    pub forward: Duration,
+    /// Gradients.
+    pub backward: Duration,
+    /// What the optimisers do with them.
+    pub optimizer: Duration,
+}
+
+/// Cuts the time of a step into its parts.
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts the first part.
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Adds the time since the start or the last lap to `part`.
+    pub(crate) fn lap(&mut self, part: &mut Duration) {
+        let now = Instant::now();
+        *part += now - self.0;
+        self.0 = now;
+    }
 }
 
 /// Number of images whose largest logit is their label's.

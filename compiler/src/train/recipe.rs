@@ -210,6 +210,12 @@ impl Recipe {
         }
     }
 
+    /// Steps of the run, with so many batches an epoch.
+    pub fn steps(&self, batches: usize) -> usize {
+        let all = self.epochs * batches;
+        self.max_steps.map_or(all, |most| most.min(all))
+    }
+
     /// Input and classes that networks of this run are built for.
     pub fn network_config(&self) -> NetworkConfig {
         NetworkConfig::new(self.input, self.classes)

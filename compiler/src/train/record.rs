@@ -35,6 +35,8 @@ pub struct EpochRecord {
     pub teacher_validation: Option<Evaluation>,
     /// Training images a second.
     pub images_per_second: f64,
+    /// Part of the training time in which a step waited for its images, percent.
+    pub data_wait_share: f64,
 }
 
 /// `result.json` of a run.

@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use askd_models::build;
-use candle_core::{DType, Device, Tensor};
+use candle_core::Device;
 
 use super::checkpoint::{self, Position, Sums};
+use super::prepare::{Prepared, tensors};
 use super::record::{Metrics, TeacherResult};
-use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport, Supervised};
-use crate::data::{Loader, Part, split_validation};
-use crate::distill::SharedHead;
-use crate::evaluate::{EVALUATION_BATCH, Evaluation, predict};
-use crate::nn::{Network, initialise};
+use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport};
+use crate::data::Loader;
+use crate::evaluate::{Evaluation, predict};
 use crate::progress::{self, Progress};
-use crate::weights::{import, load_safetensors, save_safetensors};
+use crate::weights::{load_safetensors, save_safetensors};
 use crate::{Error, Result, files};
 
 /// The best weights, in a run directory.
@@ -36,30 +34,6 @@ pub struct RunOptions {
     pub label: String,
 }
 
-/// The objective that a recipe describes, with fresh student weights and the teacher's loaded.
-///
-/// # Errors
-/// [`Error::WeightsMismatch`] if the teacher's checkpoint does not fit, [`Error::Network`], [`Error::Tensor`].
-pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<dyn Objective>> {
-    let graph = recipe.graph()?;
-    let weights = initialise(&graph, recipe.seed);
-    let network = Network::new(graph, &weights, dtype, device)?;
-    match &recipe.distillation {
-        Some(distillation) => {
-            let graph = build(&distillation.teacher, &recipe.network_config())?;
-            let weights = import(&graph, &distillation.teacher_weights)?;
-            let teacher = Network::new(graph, &weights, dtype, device)?;
-            Ok(Box::new(SharedHead::new(
-                distillation.clone(),
-                recipe.optimizer,
-                network,
-                teacher,
-            )?))
-        }
-        None => Ok(Box::new(Supervised::new(network, recipe.optimizer))),
-    }
-}
-
 /// Trains as the recipe says and writes the run directory: `recipe.toml`, `checkpoints/`, `metrics.jsonl`,
 /// `best/weights.safetensors`, `result.json`.
 ///
@@ -70,31 +44,25 @@ pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<d
 /// [`Error::InvalidValue`] if the run to resume has another recipe, [`Error::NotFinite`], [`Error::Interrupted`] after a checkpoint,
 /// and whatever data and files give.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
-    recipe.check()?;
-    let (training, validation) = split_validation(&recipe.data.load(Part::Train)?, recipe.validation)?;
-    let test = recipe.data.load(Part::Test)?;
-    let preprocess = recipe.preprocess()?;
-    let data_digest = training.digest();
-    let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
+    let Prepared {
+        objective,
+        training,
+        validation,
+        test,
+    } = Prepared::new(recipe, &options.device)?;
+    let data_digest = training.set.digest();
     let mut run = Run {
         recipe,
         options,
-        objective: objective(recipe, DType::F32, &options.device)?,
-        loader: Loader {
-            set: training,
-            preprocess: preprocess.clone(),
-            augmentation: Some(recipe.augmentation),
-            batch: recipe.batch,
-            seed: Some(recipe.seed),
-        },
-        validation: (!validation.is_empty()).then(|| plain(validation)),
+        objective,
+        loader: training,
+        validation,
         position: Position {
             recipe: askd_runtime::sha256_hex(recipe.to_toml()?.as_bytes()),
             ..Position::default()
         },
         clock: Instant::now(),
     };
-    let test = plain(test);
     let teacher_before = run.evaluate_teacher(Some(&test))?;
     run.restore_or_start()?;
     run.train()?;
@@ -110,6 +78,12 @@ struct Run<'a> {
     position: Position,
     /// Since the last checkpoint.
     clock: Instant,
+}
+
+/// How fast an epoch's steps were; an interrupted epoch's part since the run was resumed.
+struct Pace {
+    images_per_second: f64,
+    data_wait_share: f64,
 }
 
 impl Run<'_> {
@@ -147,9 +121,13 @@ impl Run<'_> {
         while self.position.epoch < self.recipe.epochs && !self.is_spent() {
             let started = Instant::now();
             let images_before = self.position.sums.images;
-            self.train_epoch(&mut progress)?;
+            let waited = self.train_epoch(&mut progress)?;
             let images = self.position.sums.images - images_before;
-            let record = self.close_epoch(images as f64 / started.elapsed().as_secs_f64())?;
+            let seconds = started.elapsed().as_secs_f64();
+            let record = self.close_epoch(Pace {
+                images_per_second: images as f64 / seconds,
+                data_wait_share: 100.0 * waited.as_secs_f64() / seconds,
+            })?;
             progress.note(&describe(&record));
             metrics.push(record)?;
             self.save_checkpoint()?;
@@ -162,15 +140,13 @@ impl Run<'_> {
         self.recipe.max_steps.is_some_and(|most| self.position.step >= most)
     }
 
-    /// The rest of the current epoch.
-    fn train_epoch(&mut self, progress: &mut Progress) -> Result<()> {
-        for batch in self.loader.epoch(self.position.epoch, self.position.batch)? {
+    /// The rest of the current epoch; gives how long steps waited for their images.
+    fn train_epoch(&mut self, progress: &mut Progress) -> Result<Duration> {
+        let mut batches = self.loader.epoch(self.position.epoch, self.position.batch)?;
+        for batch in &mut batches {
             let batch = batch?;
             let count = batch.len();
-            let [channels, height, width] = self.recipe.input;
-            let device = &self.options.device;
-            let images = Tensor::from_vec(batch.images, (count, channels, height, width), device)?;
-            let labels = Tensor::from_vec(batch.labels, count, device)?;
+            let (images, labels) = tensors(batch, self.recipe.input, &self.options.device)?;
             let report = self
                 .objective
                 .step(&images, &labels, &self.moment(self.position.step))?;
@@ -195,23 +171,16 @@ impl Run<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(batches.waited())
     }
 
     /// Where the run stands when it takes step number `step`.
     fn moment(&self, step: usize) -> Moment {
-        let batches = self.loader.batches_per_epoch();
-        let epoch = step as f64 / batches as f64;
-        let epochs = self.recipe.epochs as f64;
-        Moment {
-            step,
-            progress: epoch / epochs,
-            rate: self.recipe.schedule.rate(epoch, epochs),
-        }
+        Moment::new(self.recipe, self.loader.batches_per_epoch(), step)
     }
 
     /// Measures the epoch that just ended, keeps its weights if they are the best, and moves on to the next.
-    fn close_epoch(&mut self, images_per_second: f64) -> Result<EpochRecord> {
+    fn close_epoch(&mut self, pace: Pace) -> Result<EpochRecord> {
         let validation = match &self.validation {
             Some(loader) => Some(predict(self.objective.network(), loader)?.evaluation()),
             None => None,
@@ -248,7 +217,8 @@ impl Run<'_> {
                 .collect(),
             validation,
             teacher_validation,
-            images_per_second,
+            images_per_second: pace.images_per_second,
+            data_wait_share: pace.data_wait_share,
         })
     }
 

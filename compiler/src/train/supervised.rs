@@ -3,7 +3,7 @@
 use askd_models::LOGITS;
 use candle_core::Tensor;
 
-use super::objective::{Moment, Objective, State, StepReport, count_correct};
+use super::objective::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct};
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -25,15 +25,23 @@ impl Supervised {
 
 impl Objective for Supervised {
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
-        let logits = self.network.forward(images, PassMode::Train, &[LOGITS])?.remove(0);
+        let (mut watch, mut times) = (Stopwatch::start(), StepTimes::default());
+        let (mut outputs, tape) = self.network.record(images, PassMode::Train, &[LOGITS])?;
+        let logits = outputs.remove(0);
         let loss = ops::cross_entropy(&logits, labels)?;
         let value = finite_loss(&loss, at.step, &mut [(&mut self.network, PassMode::Train)], images)?;
-        let gradients = loss.backward()?;
+        let correct = count_correct(&logits, labels)?;
+        watch.lap(&mut times.forward);
+        let mut gradients = loss.backward()?;
+        tape.backward(&mut gradients)?;
+        watch.lap(&mut times.backward);
         self.optimizer.step(&gradients, at.rate, at.step)?;
+        watch.lap(&mut times.optimizer);
         Ok(StepReport {
             loss: value,
-            correct: count_correct(&logits, labels)?,
+            correct,
             terms: Vec::new(),
+            times,
         })
     }
 

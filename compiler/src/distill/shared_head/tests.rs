@@ -1,5 +1,7 @@
 //! What each step moves, and SimKD as the special case.
 
+use std::time::Duration;
+
 use askd_models::{NetworkConfig, build, distilled_student};
 use candle_core::{DType, Device};
 
@@ -238,7 +240,10 @@ fn the_classifier_step_moves_the_classifier_alone() {
         .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
-    ours.move_classifier(&features, &labels, &moment(0, ADAPTING)).unwrap();
+    let mut times = StepTimes::default();
+    ours.move_classifier(&features, &labels, &moment(0, ADAPTING), &mut times)
+        .unwrap();
+    assert!(times.forward > Duration::ZERO && times.backward > Duration::ZERO && times.optimizer > Duration::ZERO);
     let head = head_of(ours.teacher.graph()).unwrap();
     let both = |layer: &str| [format!("{layer}.bias"), format!("{layer}.weight")];
     assert_eq!(moved(&teacher, &ours.teacher.weights().unwrap()), both(&head));

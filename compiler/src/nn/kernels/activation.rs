@@ -68,15 +68,24 @@ fn mask<T: Element>(y: &[T], dy: &[T], passes: impl Fn(T) -> bool + Sync) -> Vec
     dx
 }
 
+/// `a + b`, element by element.
+pub fn add<T: Element>(a: &[T], b: &[T]) -> Vec<T> {
+    combine(a, b, |a, b| a + b)
+}
+
 /// `max(0, a + b)`, element by element.
 pub fn add_relu<T: Element>(a: &[T], b: &[T]) -> Vec<T> {
+    combine(a, b, |a, b| rectified(a + b))
+}
+
+fn combine<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::ZERO; a.len()];
     y.par_chunks_mut(GRAIN)
         .zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN)))
         .for_each(|(y, (a, b))| {
             vectorised(|| {
                 let terms = y.iter_mut().zip(a.iter().zip(b));
-                terms.for_each(|(y, (a, b))| *y = rectified(*a + *b));
+                terms.for_each(|(y, (a, b))| *y = f(*a, *b));
             });
         });
     y

@@ -5,8 +5,9 @@
 
 use rayon::prelude::*;
 
-use super::activation::{clipped, rectified, relu_backward, relu6_backward};
+use super::activation::{clipped, rectified};
 use super::element::Element;
+use super::simd::vectorised;
 
 /// What follows the normalisation in the same pass over memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,9 +30,12 @@ pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f
     let pivots: Vec<f64> = (0..channels)
         .map(|c| x.get(c * pixels).map_or(0.0, |v| v.to_f64()))
         .collect();
-    let [sum, squares] = sum_planes(x, x, channels, pixels, |c, x, _| {
-        let d = x.to_f64() - pivots[c];
-        [d, d * d]
+    let [sum, squares] = sum_planes(x, channels, pixels, |plane, x| {
+        let pivot = pivots[plane % channels];
+        sums([x; 3], |x, _, _| {
+            let d = x.to_f64() - pivot;
+            [d, d * d]
+        })
     });
     let count = (x.len() / channels.max(1)).max(1) as f64;
     let shift = sum.iter().map(|s| s / count);
@@ -43,40 +47,18 @@ pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f
     (pivots.iter().zip(shift).map(|(p, shift)| p + shift).collect(), var)
 }
 
-/// Two sums over images and pixels for each channel, of what `term(channel, a, b)` gives for each pair of elements.
+/// Two sums over images and pixels for each channel, of what `plane_sums(plane, elements)` gives for each plane.
 fn sum_planes<T: Element>(
-    a: &[T],
-    b: &[T],
+    x: &[T],
     channels: usize,
     pixels: usize,
-    term: impl Fn(usize, T, T) -> [f64; 2] + Sync,
+    plane_sums: impl Fn(usize, &[T]) -> [f64; 2] + Sync,
 ) -> [Vec<f64>; 2] {
-    const LANES: usize = 4;
-    let planes: Vec<[f64; 2]> = a
+    let planes: Vec<[f64; 2]> = x
         .par_chunks_exact(pixels)
-        .zip(b.par_chunks_exact(pixels))
         .enumerate()
         .with_min_len(8)
-        .map(|(plane, (a, b))| {
-            let c = plane % channels;
-            let mut lanes = [[0.0; LANES]; 2];
-            let (a4, b4) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-            let rest = a4.remainder().iter().zip(b4.remainder());
-            for (a, b) in a4.zip(b4) {
-                for lane in 0..LANES {
-                    let [first, second] = term(c, a[lane], b[lane]);
-                    lanes[0][lane] += first;
-                    lanes[1][lane] += second;
-                }
-            }
-            let mut sums = lanes.map(|lane| (lane[0] + lane[1]) + (lane[2] + lane[3]));
-            for (a, b) in rest {
-                let [first, second] = term(c, *a, *b);
-                sums[0] += first;
-                sums[1] += second;
-            }
-            sums
-        })
+        .map(|(plane, x)| vectorised(|| plane_sums(plane, x)))
         .collect();
     let mut totals = [vec![0.0; channels], vec![0.0; channels]];
     for (plane, sums) in planes.iter().enumerate() {
@@ -84,6 +66,30 @@ fn sum_planes<T: Element>(
         totals[1][plane % channels] += sums[1];
     }
     totals
+}
+
+/// Two sums over three equally long slices, of what `term` gives for each three elements.
+#[inline(always)]
+fn sums<T: Element>([a, b, c]: [&[T]; 3], term: impl Fn(T, T, T) -> [f64; 2]) -> [f64; 2] {
+    const LANES: usize = 8;
+    let mut lanes = [[0.0; LANES]; 2];
+    let blocks = a
+        .chunks_exact(LANES)
+        .zip(b.chunks_exact(LANES).zip(c.chunks_exact(LANES)));
+    for (a, (b, c)) in blocks {
+        for lane in 0..LANES {
+            let [first, second] = term(a[lane], b[lane], c[lane]);
+            lanes[0][lane] += first;
+            lanes[1][lane] += second;
+        }
+    }
+    let mut sums = lanes.map(|lane| lane.iter().sum::<f64>());
+    for index in a.len() / LANES * LANES..a.len() {
+        let [first, second] = term(a[index], b[index], c[index]);
+        sums[0] += first;
+        sums[1] += second;
+    }
+    sums
 }
 
 /// `1 / sqrt(var + eps)` for each channel.
@@ -113,12 +119,14 @@ pub fn forward<T: Element>(
             let c = plane % channels;
             let scale = gamma[c].to_f64() * inv_std[c];
             let (scale, mean, beta) = (T::from_f64(scale), T::from_f64(mean[c]), beta[c]);
-            let normalised = y.iter_mut().zip(x);
-            match activation {
-                Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
-                Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
-                Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
-            }
+            vectorised(|| {
+                let normalised = y.iter_mut().zip(x);
+                match activation {
+                    Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
+                    Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
+                    Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
+                }
+            });
         });
     y
 }
@@ -138,33 +146,46 @@ pub struct Gradients<T> {
 ///
 /// With `through_statistics` the mean and variance count as functions of `x` (training), else as constants.
 pub fn backward<T: Element>(
-    (x, y, dy): (&[T], &[T], &[T]),
+    values: (&[T], &[T], &[T]),
     gamma: &[T],
-    (mean, inv_std): (&[f64], &[f64]),
+    statistics: (&[f64], &[f64]),
     pixels: usize,
     activation: Activation,
     through_statistics: bool,
 ) -> Gradients<T> {
+    let go = (gamma, statistics, pixels.max(1), through_statistics);
+    match activation {
+        Activation::None => masked_backward(values, go, |_| true),
+        Activation::Relu => masked_backward(values, go, |y| y > T::ZERO),
+        Activation::Relu6 => masked_backward(values, go, |y| y > T::ZERO && y < T::SIX),
+    }
+}
+
+/// [`backward`] where the activation lets a gradient through if `passes(y)`.
+fn masked_backward<T: Element>(
+    (x, y, dy): (&[T], &[T], &[T]),
+    (gamma, (mean, inv_std), pixels, through_statistics): (&[T], (&[f64], &[f64]), usize, bool),
+    passes: impl Fn(T) -> bool + Copy + Sync,
+) -> Gradients<T> {
     let channels = gamma.len();
-    let pixels = pixels.max(1);
-    let mut dx = match activation {
-        Activation::None => vec![T::ZERO; x.len()],
-        Activation::Relu => relu_backward(y, dy),
-        Activation::Relu6 => relu6_backward(y, dy),
-    };
-    // With an activation, `dx` first holds the masked gradient, so that the mask is worked out once.
-    let masked = if activation == Activation::None { dy } else { &dx[..] };
-    let [sum, moment] = sum_planes(x, masked, channels, pixels, |c, x, dy| {
-        let dy = dy.to_f64();
-        [dy, dy * (x.to_f64() - mean[c])]
+    let masked = |y: T, dy: T| if passes(y) { dy } else { T::ZERO };
+    let [sum, moment] = sum_planes(x, channels, pixels, |plane, x| {
+        let [y, dy] = [y, dy].map(|values| &values[plane * pixels..][..pixels]);
+        let mean = mean[plane % channels];
+        sums([x, y, dy], |x, y, dy| {
+            let dy = masked(y, dy).to_f64();
+            [dy, dy * (x.to_f64() - mean)]
+        })
     });
     let moment: Vec<f64> = moment.iter().zip(inv_std).map(|(m, s)| m * s).collect();
     let count = (x.len() / channels.max(1)).max(1) as f64;
+    let mut dx = vec![T::ZERO; x.len()];
     dx.par_chunks_exact_mut(pixels)
-        .zip(x.par_chunks_exact(pixels).zip(dy.par_chunks_exact(pixels)))
+        .zip(x.par_chunks_exact(pixels))
+        .zip(y.par_chunks_exact(pixels).zip(dy.par_chunks_exact(pixels)))
         .enumerate()
         .with_min_len(8)
-        .for_each(|(plane, (dx, (x, dy)))| {
+        .for_each(|(plane, ((dx, x), (y, dy)))| {
             let c = plane % channels;
             let scale = gamma[c].to_f64() * inv_std[c];
             // dx = scale * (dy - sum / count - (x - mean) * inv_std * moment / count)
@@ -175,16 +196,12 @@ pub fn backward<T: Element>(
             };
             let (scale, slope, offset) = (T::from_f64(scale), T::from_f64(slope), T::from_f64(offset));
             let mean = T::from_f64(mean[c]);
-            match activation {
-                Activation::None => {
-                    let terms = dx.iter_mut().zip(x.iter().zip(dy));
-                    terms.for_each(|(dx, (x, dy))| *dx = *dy * scale + ((*x - mean) * slope + offset));
-                }
-                Activation::Relu | Activation::Relu6 => {
-                    let terms = dx.iter_mut().zip(x);
-                    terms.for_each(|(dx, x)| *dx = *dx * scale + ((*x - mean) * slope + offset));
-                }
-            }
+            vectorised(|| {
+                let terms = dx.iter_mut().zip(x).zip(y.iter().zip(dy));
+                terms.for_each(|((dx, x), (y, dy))| {
+                    *dx = masked(*y, *dy) * scale + ((*x - mean) * slope + offset);
+                });
+            });
         });
     Gradients {
         x: dx,

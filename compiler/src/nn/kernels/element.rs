@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use candle_core::WithDType;
+use candle_core::{CpuStorage, WithDType};
 
 /// A floating-point number that the kernels can compute with.
 pub trait Element: WithDType {
@@ -13,6 +13,9 @@ pub trait Element: WithDType {
     /// Six, where ReLU6 ends.
     const SIX: Self;
 
+    /// The numbers in a storage of this type; `None` if it is of another.
+    fn storage_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
+
     /// Lends `body` a buffer of `len` elements with unspecified contents.
     ///
     /// The memory belongs to the calling thread and is used again by its next call, so that a worker which handles
@@ -21,11 +24,18 @@ pub trait Element: WithDType {
 }
 
 macro_rules! element {
-    ($ty:ty) => {
+    ($ty:ty, $storage:path) => {
         impl Element for $ty {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const SIX: Self = 6.0;
+
+            fn storage_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+                match storage {
+                    $storage(values) => Some(values),
+                    _ => None,
+                }
+            }
 
             fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [Self]) -> R) -> R {
                 thread_local! {
@@ -44,8 +54,8 @@ macro_rules! element {
     };
 }
 
-element!(f32);
-element!(f64);
+element!(f32, CpuStorage::F32);
+element!(f64, CpuStorage::F64);
 
 #[cfg(test)]
 mod tests {

@@ -49,8 +49,7 @@ fn for_each_largest<T: Element>(window: &Window, x: &[T], mut body: impl FnMut(u
             for row in rows.clone() {
                 let first = row * width + columns.start;
                 for (column, candidate) in x[first..first + columns.len()].iter().enumerate() {
-                    // not a number is the one value unequal to itself
-                    if *candidate > value || candidate != candidate {
+                    if *candidate > value || candidate.to_f64().is_nan() {
                         (largest, value) = (first + column, *candidate);
                     }
                 }

@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod bias;
 pub mod channel_shuffle;
 pub mod conv2d;
 pub mod depthwise;
@@ -18,5 +19,6 @@ pub mod linear;
 pub mod loss;
 pub mod max_pool;
 pub mod pool;
+pub mod sgd;
 pub mod simd;
 pub mod winograd;

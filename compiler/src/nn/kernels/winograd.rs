@@ -15,7 +15,7 @@ mod transform;
 use rayon::prelude::*;
 
 use self::tiles::Tiling;
-use self::transform::Points;
+use self::transform::{LANES, Points};
 use super::conv2d::{ConvShape, images_per_chunk, sum_chunks};
 use super::element::Element;
 use super::gemm::{MatrixMut, MatrixRef, matmul_into};
@@ -23,6 +23,9 @@ use super::simd::vectorised;
 
 /// Points of a tile in the transformed domain.
 const POINTS: usize = 36;
+
+/// Taps of a filter.
+const TAPS: usize = 9;
 
 /// Fewest channels on either side for which the products outweigh the transforms.
 const FEWEST_CHANNELS: usize = 8;
@@ -39,6 +42,14 @@ pub(super) fn applies(shape: &ConvShape) -> bool {
         && window.padding.1 <= 2
         && shape.groups == 1
         && shape.channels_in.min(shape.channels_out) >= FEWEST_CHANNELS
+        && enough_tiles(shape)
+}
+
+/// Filters at the points are four times as large as they came: with few tiles to use them on, moving them takes longer than
+/// the multiplications they save.
+fn enough_tiles(shape: &ConvShape) -> bool {
+    let tiles = shape.images * Tiling::new(&shape.window, 1).tiles_per_image();
+    2 * tiles >= shape.channels_in.min(shape.channels_out)
 }
 
 fn images_together(shape: &ConvShape) -> usize {
@@ -49,7 +60,7 @@ fn images_together(shape: &ConvShape) -> usize {
 /// Convolution of a batch into `y`; shapes as in [`super::conv2d::forward`].
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [T]) {
     let (outputs, inputs) = (shape.channels_out, shape.channels_in);
-    let filters = filters_at_points(w, outputs, inputs);
+    let filters = filters_at_points(w, inputs);
     let together = images_together(shape);
     y.par_chunks_mut(together * shape.output_len())
         .zip(x.par_chunks(together * shape.input_len()))
@@ -60,11 +71,10 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
             with_parts(lengths, |[v, m, scratch]| {
                 vectorised(|| tiling.inputs_to_points(x, inputs, v, scratch));
                 for point in 0..POINTS {
-                    let u = &filters[point * outputs * inputs..][..outputs * inputs];
                     matmul_into(
                         (outputs, tiling.tiles(), inputs),
                         at_point_mut(m, &tiling, point),
-                        MatrixRef::row_major(u, inputs),
+                        filters_at(&filters, inputs, point),
                         at_point(v, &tiling, point),
                         false,
                     );
@@ -76,7 +86,7 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
 
 /// Gradients of [`forward`]: that of `w`, and that of `x` into `dx` where given.
 pub(super) fn backward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], dy: &[T], dx: Option<&mut [T]>) -> Vec<T> {
-    let (outputs, inputs) = (shape.channels_out, shape.channels_in);
+    let inputs = shape.channels_in;
     let together = images_together(shape);
     let per_task = images_per_chunk(shape.images, shape.weights_len()).next_multiple_of(together);
     let mut partial = vec![T::ZERO; shape.images.div_ceil(per_task) * w.len()];
@@ -86,7 +96,7 @@ pub(super) fn backward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], dy: &[T]
     );
     match dx {
         Some(dx) => {
-            let filters = filters_at_points(w, outputs, inputs);
+            let filters = filters_at_points(w, inputs);
             tasks
                 .zip(dx.par_chunks_mut(per_task * shape.input_len()))
                 .for_each(|((dw, (x, dy)), dx)| backward_task(shape, together, x, dy, dw, Some((&filters, dx))));
@@ -125,10 +135,13 @@ fn backward_task<T: Element>(
                 tiling.output_gradients_to_points(dy, outputs, dm, scratch);
             });
             for point in 0..POINTS {
-                let block = point * outputs * inputs..(point + 1) * outputs * inputs;
+                let of_filters = MatrixMut {
+                    data: &mut du[point * inputs..],
+                    row_stride: POINTS * inputs,
+                };
                 matmul_into(
                     (outputs, inputs, tiling.tiles()),
-                    MatrixMut::row_major(&mut du[block.clone()], inputs),
+                    of_filters,
                     at_point(dm, &tiling, point),
                     at_point(v, &tiling, point).transposed(),
                     part > 0,
@@ -138,7 +151,7 @@ fn backward_task<T: Element>(
                     matmul_into(
                         (inputs, tiling.tiles(), outputs),
                         at_point_mut(v, &tiling, point),
-                        MatrixRef::row_major(&filters[block], inputs).transposed(),
+                        filters_at(filters, inputs, point).transposed(),
                         at_point(dm, &tiling, point),
                         false,
                     );
@@ -149,7 +162,7 @@ fn backward_task<T: Element>(
                 vectorised(|| tiling.points_to_input_gradients(v, inputs, dx, scratch));
             }
         }
-        filter_gradients(du, dw);
+        vectorised(|| filter_gradients(du, dw, inputs));
     });
 }
 
@@ -169,6 +182,15 @@ fn at_point_mut<'a, T>(values: &'a mut [T], tiling: &Tiling, point: usize) -> Ma
     }
 }
 
+/// The filters at one point: a row an output, a column an input.
+fn filters_at<T>(filters: &[T], inputs: usize, point: usize) -> MatrixRef<'_, T> {
+    MatrixRef {
+        data: &filters[point * inputs..],
+        row_stride: POINTS * inputs,
+        col_stride: 1,
+    }
+}
+
 /// Lends parts of one scratch buffer, of these lengths.
 fn with_parts<T: Element, R, const N: usize>(lengths: [usize; N], body: impl FnOnce([&mut [T]; N]) -> R) -> R {
     // a cache line between the parts: lengths are often powers of two, which would compete for the same places in the cache
@@ -182,36 +204,57 @@ fn with_parts<T: Element, R, const N: usize>(lengths: [usize; N], body: impl FnO
     })
 }
 
-/// Filters `(Co, Ci, 3, 3)` at the points: `(36, Co, Ci)`.
-fn filters_at_points<T: Element>(w: &[T], outputs: usize, inputs: usize) -> Vec<T> {
-    let points = Points::<T>::new();
-    let filters = outputs * inputs;
-    let mut u = vec![T::ZERO; POINTS * filters];
-    for (index, w) in w.chunks_exact(9).enumerate() {
-        let rows = [0, 3, 6].map(|row| points.filter([w[row], w[row + 1], w[row + 2]]));
-        for column in 0..6 {
-            let values = points.filter([rows[0][column], rows[1][column], rows[2][column]]);
-            for (row, value) in values.into_iter().enumerate() {
-                u[(row * 6 + column) * filters + index] = value;
-            }
-        }
-    }
+/// Filters `(Co, Ci, 3, 3)` at the points: `(Co, 36, Ci)`.
+fn filters_at_points<T: Element>(w: &[T], inputs: usize) -> Vec<T> {
+    let mut u = vec![T::ZERO; w.len() / TAPS * POINTS];
+    u.par_chunks_mut(POINTS * inputs)
+        .zip(w.par_chunks(TAPS * inputs))
+        .for_each(|(u, w)| vectorised(|| filter_at_points(w, u, inputs)));
     u
 }
 
-/// The transpose of [`filters_at_points`]: `(36, Co, Ci)` to `(Co, Ci, 3, 3)`.
-fn filter_gradients<T: Element>(du: &[T], dw: &mut [T]) {
+/// The filters of one output.
+#[inline(always)]
+fn filter_at_points<T: Element>(w: &[T], u: &mut [T], inputs: usize) {
     let points = Points::<T>::new();
-    let filters = dw.len() / 9;
-    for (index, dw) in dw.chunks_exact_mut(9).enumerate() {
-        let mut columns = [[T::ZERO; 3]; 6];
-        for (column, taps) in columns.iter_mut().enumerate() {
-            let at = |row: usize| du[(row * 6 + column) * filters + index];
-            *taps = points.filter_gradient([at(0), at(1), at(2), at(3), at(4), at(5)]);
+    for first in (0..inputs).step_by(LANES) {
+        let count = LANES.min(inputs - first);
+        let mut taps = [[T::ZERO; LANES]; TAPS];
+        for (lane, w) in w[first * TAPS..][..count * TAPS].chunks_exact(TAPS).enumerate() {
+            taps.iter_mut().zip(w).for_each(|(tap, w)| tap[lane] = *w);
         }
-        for row in 0..3 {
-            let taps = points.filter_gradient(columns.map(|taps| taps[row]));
-            dw[row * 3..row * 3 + 3].copy_from_slice(&taps);
+        let rows = [0, 3, 6].map(|row| points.filter(&[taps[row], taps[row + 1], taps[row + 2]]));
+        for column in 0..6 {
+            let values = points.filter(&[rows[0][column], rows[1][column], rows[2][column]]);
+            for (row, values) in values.iter().enumerate() {
+                u[(row * 6 + column) * inputs + first..][..count].copy_from_slice(&values[..count]);
+            }
+        }
+    }
+}
+
+/// The transpose of [`filters_at_points`], on the calling thread: `(Co, 36, Ci)` to `(Co, Ci, 3, 3)`.
+#[inline(always)]
+fn filter_gradients<T: Element>(du: &[T], dw: &mut [T], inputs: usize) {
+    let points = Points::<T>::new();
+    for (du, dw) in du.chunks_exact(POINTS * inputs).zip(dw.chunks_exact_mut(TAPS * inputs)) {
+        for first in (0..inputs).step_by(LANES) {
+            let count = LANES.min(inputs - first);
+            let mut columns = [[[T::ZERO; LANES]; 3]; 6];
+            for (column, taps) in columns.iter_mut().enumerate() {
+                let mut values = [[T::ZERO; LANES]; 6];
+                for (row, values) in values.iter_mut().enumerate() {
+                    values[..count].copy_from_slice(&du[(row * 6 + column) * inputs + first..][..count]);
+                }
+                *taps = points.filter_gradient(&values);
+            }
+            for row in 0..3 {
+                let taps = points.filter_gradient(&columns.map(|taps| taps[row]));
+                for (column, taps) in taps.iter().enumerate() {
+                    let dw = dw[first * TAPS + row * 3 + column..].iter_mut().step_by(TAPS);
+                    dw.zip(&taps[..count]).for_each(|(dw, tap)| *dw = *tap);
+                }
+            }
         }
     }
 }

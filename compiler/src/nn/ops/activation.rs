@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 
 use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
 use crate::nn::kernels::activation as kernel;
+use crate::nn::tape::{apply1, apply2};
 
 /// `max(0, x)`, element by element; NaN stays NaN.
 ///
@@ -15,7 +16,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::relu(x);
     }
-    x.contiguous()?.apply_op1(Relu)
+    apply1(&x.contiguous()?, Relu)
 }
 
 /// `min(max(0, x), 6)`, element by element; on a CPU NaN stays NaN.
@@ -28,7 +29,24 @@ pub fn relu6(x: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::relu6(x);
     }
-    x.contiguous()?.apply_op1(Relu6)
+    apply1(&x.contiguous()?, Relu6)
+}
+
+/// `x + y`, element by element.
+///
+/// # Shapes
+/// Any; `x`, `y` and the output have the same. Nothing is broadcast.
+///
+/// # Errors
+/// Different shapes, number types or devices.
+///
+/// Source: ONNX Add, opset 14.
+pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    check_sum("add", x, y)?;
+    if !x.device().is_cpu() {
+        return x.add(y);
+    }
+    apply2(&x.contiguous()?, &y.contiguous()?, Add)
 }
 
 /// `max(0, x + y)`, element by element, in one pass: the end of a residual block.
@@ -41,17 +59,17 @@ pub fn relu6(x: &Tensor) -> Result<Tensor> {
 ///
 /// Source: He et al. 2015, arXiv:1512.03385, figure 2.
 pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    check_sum(x, y)?;
+    check_sum("add_relu", x, y)?;
     if !x.device().is_cpu() {
         return composition::add_relu(x, y);
     }
-    x.contiguous()?.apply_op2(&y.contiguous()?, AddRelu)
+    apply2(&x.contiguous()?, &y.contiguous()?, AddRelu)
 }
 
-fn check_sum(x: &Tensor, y: &Tensor) -> Result<()> {
-    check_pair("add_relu", x, y)?;
+fn check_sum(op: &'static str, x: &Tensor, y: &Tensor) -> Result<()> {
+    check_pair(op, x, y)?;
     if x.dims() != y.dims() {
-        Err(shape_mismatch("add_relu", x, y))
+        Err(shape_mismatch(op, x, y))
     } else {
         Ok(())
     }
@@ -106,6 +124,31 @@ impl CustomOp1 for Relu6 {
     }
 }
 
+struct Add;
+
+impl CustomOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        a_layout: &Layout,
+        b: &CpuStorage,
+        b_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        for_dtype!(dtype_of(a), self.name(), T => {
+            let y = kernel::add::<T>(elements(a, a_layout, self.name())?, elements(b, b_layout, self.name())?);
+            Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, _a: &Tensor, _b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(dy.clone()), Some(dy.clone())))
+    }
+}
+
 struct AddRelu;
 
 impl CustomOp2 for AddRelu {
@@ -147,7 +190,7 @@ pub(super) mod composition {
 
     /// [`super::add_relu`] by candle's own operations.
     pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-        super::check_sum(x, y)?;
+        super::check_sum("add_relu", x, y)?;
         (x + y)?.relu()
     }
 }
@@ -167,6 +210,7 @@ mod tests {
             // of values in -8..8
             check(&[&[n, c, h, w]], |t| relu6(&(&t[0] * 8.0)?), |t| composition::relu6(&(&t[0] * 8.0)?));
             let shape: &[usize] = &[n, c, h, w];
+            check(&[shape, shape], |t| add(&t[0], &t[1]), |t| &t[0] + &t[1]);
             check(&[shape, shape], |t| add_relu(&t[0], &t[1]), |t| composition::add_relu(&t[0], &t[1]));
         }
     }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Error, Layout, Result, S
 
 use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
 use crate::nn::kernels::batch_norm::{self as kernel, Activation};
+use crate::nn::tape::apply3;
 
 const NAME: &str = "batch_norm";
 
@@ -55,7 +56,7 @@ pub fn batch_norm_train(
         activation,
         through_statistics: true,
     };
-    Ok((x.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?, statistics))
+    Ok((apply3(&x, &gamma.contiguous()?, &beta.contiguous()?, op)?, statistics))
 }
 
 /// Normalises with given statistics, which count as constants: gradients flow to `x`, `gamma` and `beta`.
@@ -87,7 +88,7 @@ pub fn batch_norm_frozen(
         activation,
         through_statistics: false,
     };
-    x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)
+    apply3(&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?, op)
 }
 
 /// Images, channels and pixels of `x`, after holding each parameter against it.

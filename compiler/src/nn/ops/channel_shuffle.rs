@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, W
 
 use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
 use crate::nn::kernels::channel_shuffle as kernel;
+use crate::nn::tape::apply1;
 
 const NAME: &str = "channel_shuffle";
 
@@ -21,7 +22,7 @@ pub fn channel_shuffle(x: &Tensor, groups: usize) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::channel_shuffle(x, groups);
     }
-    x.contiguous()?.apply_op1(ChannelShuffle { groups })
+    apply1(&x.contiguous()?, ChannelShuffle { groups })
 }
 
 /// Channels in each group.

@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
 use crate::nn::kernels::conv2d::{self as kernel, ConvShape};
 use crate::nn::kernels::im2col::Window;
+use crate::nn::tape::{apply2, needs_gradient};
 
 const NAME: &str = "conv2d";
 
@@ -44,7 +45,8 @@ pub fn conv2d(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::conv2d(x, w, config);
     }
-    x.contiguous()?.apply_op2(&w.contiguous()?, Conv2d(shape))
+    let wants_dx = needs_gradient(x);
+    apply2(&x.contiguous()?, &w.contiguous()?, Conv2d { shape, wants_dx })
 }
 
 fn shape_of(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<ConvShape> {
@@ -90,7 +92,10 @@ fn shape_of(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<ConvShape> 
     })
 }
 
-struct Conv2d(ConvShape);
+struct Conv2d {
+    shape: ConvShape,
+    wants_dx: bool,
+}
 
 impl CustomOp2 for Conv2d {
     fn name(&self) -> &'static str {
@@ -109,10 +114,10 @@ impl CustomOp2 for Conv2d {
             channels_out,
             window,
             ..
-        } = self.0;
+        } = self.shape;
         let shape = Shape::from((images, channels_out, window.output.0, window.output.1));
         for_dtype!(dtype_of(x), NAME, T => {
-            let y = kernel::forward::<T>(&self.0, elements(x, x_layout, NAME)?, elements(w, w_layout, NAME)?);
+            let y = kernel::forward::<T>(&self.shape, elements(x, x_layout, NAME)?, elements(w, w_layout, NAME)?);
             Ok((<T as candle_core::WithDType>::to_cpu_storage_owned(y), shape))
         })
     }
@@ -122,7 +127,7 @@ impl CustomOp2 for Conv2d {
         let views = [x, w, &dy].map(|t| view(t, NAME));
         for_dtype!(x.dtype(), NAME, T => {
             let [x_values, w_values, dy_values] = [views[0].elements()?, views[1].elements()?, views[2].elements()?];
-            let (dw, dx) = kernel::backward::<T>(&self.0, x_values, w_values, dy_values, x.track_op());
+            let (dw, dx) = kernel::backward::<T>(&self.shape, x_values, w_values, dy_values, self.wants_dx);
             Ok((dx.map(|dx| tensor(dx, x)).transpose()?, Some(tensor(dw, w)?)))
         })
     }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDTyp
 
 use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
 use crate::nn::kernels::linear as kernel;
+use crate::nn::tape::{apply3, needs_gradient};
 
 const NAME: &str = "linear";
 
@@ -21,7 +22,13 @@ pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::linear(x, w, b);
     }
-    x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, Linear)
+    let wants_dx = needs_gradient(x);
+    apply3(
+        &x.contiguous()?,
+        &w.contiguous()?,
+        &b.contiguous()?,
+        Linear { wants_dx },
+    )
 }
 
 fn check(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<()> {
@@ -37,7 +44,9 @@ fn check(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<()> {
     }
 }
 
-struct Linear;
+struct Linear {
+    wants_dx: bool,
+}
 
 impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
@@ -76,7 +85,7 @@ impl CustomOp3 for Linear {
         for_dtype!(x.dtype(), NAME, T => {
             let [x_values, w_values, dy_values] = [views[0].elements()?, views[1].elements()?, views[2].elements()?];
             let sizes = (inputs, outputs);
-            let (dw, db, dx) = kernel::backward::<T>(x_values, w_values, dy_values, sizes, x.track_op());
+            let (dw, db, dx) = kernel::backward::<T>(x_values, w_values, dy_values, sizes, self.wants_dx);
             Ok((dx.map(|dx| tensor(dx, x)).transpose()?, Some(tensor(dw, w)?), Some(tensor(db, b)?)))
         })
     }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result
 
 use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
 use crate::nn::kernels::loss as kernel;
+use crate::nn::tape::{apply1, apply2};
 
 /// Cross-entropy between the softmax of `logits` and the labels.
 ///
@@ -20,7 +21,7 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     if !logits.device().is_cpu() {
         return composition::cross_entropy(logits, labels);
     }
-    logits.contiguous()?.apply_op1(CrossEntropy { labels: labels_vec })
+    apply1(&logits.contiguous()?, CrossEntropy { labels: labels_vec })
 }
 
 fn check_labels(logits: &Tensor, labels: &Tensor) -> Result<Vec<u32>> {
@@ -58,7 +59,7 @@ pub fn mean_squared_error(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !a.device().is_cpu() {
         return composition::mean_squared_error(a, b);
     }
-    a.contiguous()?.apply_op2(&b.contiguous()?, MeanSquaredError)
+    apply2(&a.contiguous()?, &b.contiguous()?, MeanSquaredError)
 }
 
 fn check_difference(a: &Tensor, b: &Tensor) -> Result<()> {

@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, W
 use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
 use crate::nn::kernels::im2col::Window;
 use crate::nn::kernels::max_pool as kernel;
+use crate::nn::tape::apply1;
 
 const NAME: &str = "max_pool";
 
@@ -36,7 +37,7 @@ pub fn max_pool(x: &Tensor, config: &MaxPoolConfig) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::max_pool(x, config);
     }
-    x.contiguous()?.apply_op1(MaxPool(window))
+    apply1(&x.contiguous()?, MaxPool(window))
 }
 
 fn window_of(x: &Tensor, config: &MaxPoolConfig) -> Result<Window> {

@@ -9,18 +9,21 @@
 
 mod activation;
 mod batch_norm;
+mod bias;
 mod channel_shuffle;
 mod conv2d;
 mod linear;
 mod loss;
 mod max_pool;
 mod pool;
+mod sgd;
 mod support;
 #[cfg(test)]
 mod testing;
 
-pub use activation::{add_relu, relu, relu6};
+pub use activation::{add, add_relu, relu, relu6};
 pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
+pub use bias::add_bias;
 pub use channel_shuffle::channel_shuffle;
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
@@ -28,12 +31,15 @@ pub use loss::{cross_entropy, mean_squared_error};
 pub use max_pool::{MaxPoolConfig, max_pool};
 pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
 
+pub use sgd::{SgdUpdate, sgd_update, sum_of_squares};
+
 pub use super::kernels::batch_norm::Activation;
 
 /// The same operations made of candle's own: what runs on a GPU, and the tests' second reference.
 pub mod composition {
     pub use super::activation::composition::{add_relu, relu, relu6};
     pub use super::batch_norm::composition::{batch_norm_frozen, batch_norm_train};
+    pub use super::bias::composition::add_bias;
     pub use super::channel_shuffle::composition::channel_shuffle;
     pub use super::conv2d::composition::conv2d;
     pub use super::linear::composition::linear;

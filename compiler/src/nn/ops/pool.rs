@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, W
 
 use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
 use crate::nn::kernels::pool::{self as kernel, SubsampleShape};
+use crate::nn::tape::{apply1, reshape};
 
 /// Mean over all pixels of each channel.
 ///
@@ -15,7 +16,9 @@ use crate::nn::kernels::pool::{self as kernel, SubsampleShape};
 ///
 /// Source: ONNX GlobalAveragePool, opset 1.
 pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
-    adaptive_average_pool(x, 1, 1)?.flatten_from(1)
+    let pooled = adaptive_average_pool(x, 1, 1)?;
+    let (images, channels, _, _) = pooled.dims4()?;
+    reshape(&pooled, (images, channels))
 }
 
 /// Mean over each of `height` by `width` bins that cover the image; bin `i` of `n` takes rows
@@ -33,10 +36,11 @@ pub fn adaptive_average_pool(x: &Tensor, height: usize, width: usize) -> Result<
     if !x.device().is_cpu() {
         return composition::adaptive_average_pool(x, height, width);
     }
-    x.contiguous()?.apply_op1(AdaptiveAveragePool {
+    let pool = AdaptiveAveragePool {
         input,
         output: (height, width),
-    })
+    };
+    apply1(&x.contiguous()?, pool)
 }
 
 fn check_bins(x: &Tensor, height: usize, width: usize) -> Result<(usize, usize)> {
@@ -63,7 +67,7 @@ pub fn subsample_pad(x: &Tensor, stride: usize, channels_before: usize, channels
     if !x.device().is_cpu() {
         return composition::subsample_pad(x, stride, channels_before, channels_after);
     }
-    x.contiguous()?.apply_op1(SubsamplePad(shape))
+    apply1(&x.contiguous()?, SubsamplePad(shape))
 }
 
 fn check_subsample(x: &Tensor, stride: usize, before: usize, after: usize) -> Result<SubsampleShape> {

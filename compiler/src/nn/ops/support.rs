@@ -32,6 +32,20 @@ pub(super) fn elements<'a, T: Element>(storage: &'a CpuStorage, layout: &Layout,
     Ok(&T::cpu_storage_as_slice(storage)?[start..end])
 }
 
+/// The elements of a contiguous tensor that an operation changes in place.
+pub(super) fn elements_mut<'a, T: Element>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+    op: &'static str,
+) -> Result<&'a mut [T]> {
+    let (start, end) = layout
+        .contiguous_offsets()
+        .ok_or_else(|| Error::RequiresContiguous { op }.bt())?;
+    let found = dtype_of(storage);
+    let values = T::storage_mut(storage).ok_or_else(|| Error::UnsupportedDTypeForOp(found, op).bt())?;
+    Ok(&mut values[start..end])
+}
+
 /// The number type of an input inside a custom operation.
 pub(super) fn dtype_of(storage: &CpuStorage) -> DType {
     candle_core::backend::BackendStorage::dtype(storage)

@@ -118,25 +118,35 @@ impl<T: Element> Points<T> {
 
     /// `G w`: 3 taps to 6 points.
     #[inline(always)]
-    pub(super) fn filter(&self, w: [T; 3]) -> [T; 6] {
-        let (even, odd) = (self.scale_a * (w[0] + self.half * w[2]), self.scale_a * self.a * w[1]);
-        let (even_b, odd_b) = (self.scale_b * (w[0] + self.two * w[2]), self.scale_b * self.b * w[1]);
-        [w[0], even + odd, even - odd, even_b + odd_b, even_b - odd_b, w[2]]
+    pub(super) fn filter(&self, w: &[Lanes<T>; 3]) -> [Lanes<T>; 6] {
+        let mut u = [[T::ZERO; LANES]; 6];
+        for l in 0..LANES {
+            let [w0, w1, w2] = [w[0][l], w[1][l], w[2][l]];
+            let (even, odd) = (self.scale_a * (w0 + self.half * w2), self.scale_a * self.a * w1);
+            let (even_b, odd_b) = (self.scale_b * (w0 + self.two * w2), self.scale_b * self.b * w1);
+            u[0][l] = w0;
+            u[1][l] = even + odd;
+            u[2][l] = even - odd;
+            u[3][l] = even_b + odd_b;
+            u[4][l] = even_b - odd_b;
+            u[5][l] = w2;
+        }
+        u
     }
 
-    /// `G^T g`, the transpose of [`Self::filter`]: the gradient of the taps.
+    /// `G^T u`, the transpose of [`Self::filter`]: the gradient of the taps.
     #[inline(always)]
-    pub(super) fn filter_gradient(&self, g: [T; 6]) -> [T; 3] {
-        let (sum_a, sum_b) = (self.scale_a * (g[1] + g[2]), self.scale_b * (g[3] + g[4]));
-        let (difference_a, difference_b) = (
-            self.scale_a * self.a * (g[1] - g[2]),
-            self.scale_b * self.b * (g[3] - g[4]),
-        );
-        [
-            g[0] + sum_a + sum_b,
-            difference_a + difference_b,
-            self.half * sum_a + self.two * sum_b + g[5],
-        ]
+    pub(super) fn filter_gradient(&self, u: &[Lanes<T>; 6]) -> [Lanes<T>; 3] {
+        let mut w = [[T::ZERO; LANES]; 3];
+        for l in 0..LANES {
+            let [u0, u1, u2, u3, u4, u5] = [u[0][l], u[1][l], u[2][l], u[3][l], u[4][l], u[5][l]];
+            let (sum_a, sum_b) = (self.scale_a * (u1 + u2), self.scale_b * (u3 + u4));
+            let (difference_a, difference_b) = (self.scale_a * self.a * (u1 - u2), self.scale_b * self.b * (u3 - u4));
+            w[0][l] = u0 + sum_a + sum_b;
+            w[1][l] = difference_a + difference_b;
+            w[2][l] = self.half * sum_a + self.two * sum_b + u5;
+        }
+        w
     }
 }
 
@@ -152,12 +162,12 @@ mod tests {
     fn four_outputs_are_the_convolution() {
         let points = Points::<f64>::new();
         let (d, w) = ([0.3, -1.2, 0.7, 2.0, -0.4, 1.1], [0.9, -0.5, 1.7]);
-        let (v, u) = (points.input(&one_lane(d)), points.filter(w));
+        let (v, u) = (points.input(&one_lane(d)), points.filter(&one_lane(w)));
         let mut products = v;
         products
             .iter_mut()
             .zip(u)
-            .for_each(|(v, u)| v.iter_mut().for_each(|v| *v *= u));
+            .for_each(|(v, u)| v.iter_mut().for_each(|v| *v *= u[0]));
         for (i, y) in points.output(&products).iter().enumerate() {
             let expected: f64 = (0..3).map(|tap| d[i + tap] * w[tap]).sum();
             assert!((y[0] - expected).abs() < 1e-14, "{} instead of {expected}", y[0]);
@@ -182,6 +192,9 @@ mod tests {
             dot(&x, &lane(&points.output_gradient(&one_lane(four)))),
         );
         let three = [y[0], y[1], y[2]];
-        close(dot(&points.filter(three), &x), dot(&three, &points.filter_gradient(x)));
+        close(
+            dot(&lane(&points.filter(&one_lane(three))), &x),
+            dot(&three, &lane(&points.filter_gradient(&one_lane(x)))),
+        );
     }
 }

@@ -1,0 +1,204 @@
+//! Backward passes on the CPU without the tensor library's: the same operations and gradients, fewer passes over memory.
+//!
+//! candle adds every gradient to a tensor of zeros, made for it, and keeps all intermediate tensors until its backward pass
+//! has ended. A [`Tape`] notes the operations of a network's pass; going back over it, a gradient that comes alone is taken
+//! as it is, and each step's tensors are freed once its gradients are known.
+//!
+//! A tape is recorded by [`record`]; within it [`apply1`] and its like, by which every operation in [`super::ops`] runs, note
+//! what they do. Elsewhere they leave it to candle, whose gradients the tests hold against these.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use candle_core::backprop::GradStore;
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Shape, Tensor, TensorId, Var};
+
+use super::ops;
+
+/// The operations of one pass, in order, and how its outputs are known outside.
+#[derive(Default)]
+pub struct Tape {
+    steps: Vec<Step>,
+    /// Tensors that depend on a variable.
+    tracked: HashSet<TensorId>,
+    /// Each output as a variable of its own, by which a loss knows it, and as the pass computed it.
+    outputs: Vec<(Var, TensorId)>,
+}
+
+struct Step {
+    operation: Box<dyn Operation>,
+    inputs: Vec<Tensor>,
+    output: Tensor,
+}
+
+/// The gradients of an operation's inputs from that of its output; `None` for an input that needs none.
+pub(super) trait Operation {
+    fn backward(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>>;
+}
+
+thread_local! {
+    static RECORDING: RefCell<Option<Tape>> = const { RefCell::new(None) };
+}
+
+/// Runs a pass, noting its operations. The outputs come as variables that depend on nothing: a loss computed from them has
+/// gradients for them, from which [`Tape::backward`] goes on.
+pub(super) fn record<E: From<candle_core::Error>>(
+    pass: impl FnOnce() -> std::result::Result<Vec<Tensor>, E>,
+) -> std::result::Result<(Vec<Tensor>, Tape), E> {
+    let outer = RECORDING.replace(Some(Tape::default()));
+    let outputs = pass();
+    let mut tape = RECORDING.replace(outer).unwrap_or_default();
+    for output in outputs? {
+        tape.outputs.push((Var::from_tensor(&output.detach())?, output.id()));
+    }
+    Ok((
+        tape.outputs.iter().map(|(var, _)| var.as_tensor().clone()).collect(),
+        tape,
+    ))
+}
+
+impl Tape {
+    /// Adds the gradients of all variables that the pass used, given those of its outputs.
+    ///
+    /// # Errors
+    /// What the operations' gradients give.
+    pub fn backward(mut self, gradients: &mut GradStore) -> Result<()> {
+        let mut open: HashMap<TensorId, Tensor> = HashMap::new();
+        for (var, inner) in &self.outputs {
+            if let Some(gradient) = gradients.remove(var) {
+                accumulate(&mut open, *inner, gradient)?;
+            }
+        }
+        while let Some(step) = self.steps.pop() {
+            let Some(gradient) = open.remove(&step.output.id()) else {
+                continue;
+            };
+            let found = step.operation.backward(&step.inputs, &step.output, &gradient)?;
+            for (input, gradient) in step.inputs.iter().zip(found) {
+                let Some(gradient) = gradient else { continue };
+                if input.is_variable() {
+                    let sum = match gradients.remove(input) {
+                        Some(present) => ops::add(&present, &gradient)?,
+                        None => gradient,
+                    };
+                    gradients.insert(input, sum);
+                } else if self.tracked.contains(&input.id()) {
+                    accumulate(&mut open, input.id(), gradient)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn accumulate(open: &mut HashMap<TensorId, Tensor>, id: TensorId, gradient: Tensor) -> Result<()> {
+    let sum = match open.remove(&id) {
+        Some(present) => ops::add(&present, &gradient)?,
+        None => gradient,
+    };
+    open.insert(id, sum);
+    Ok(())
+}
+
+/// Whether a gradient of `x` will be asked for.
+pub(super) fn needs_gradient(x: &Tensor) -> bool {
+    RECORDING.with_borrow(|tape| match tape {
+        Some(tape) => x.is_variable() || tape.tracked.contains(&x.id()),
+        None => x.track_op(),
+    })
+}
+
+/// Whether a pass is being recorded.
+pub(super) fn is_recording() -> bool {
+    RECORDING.with_borrow(Option::is_some)
+}
+
+/// Notes an operation whose output is known.
+pub(super) fn note(operation: impl Operation + 'static, inputs: Vec<Tensor>, output: &Tensor) {
+    if !inputs.iter().any(needs_gradient) {
+        return;
+    }
+    RECORDING.with_borrow_mut(|tape| {
+        if let Some(tape) = tape {
+            tape.tracked.insert(output.id());
+            tape.steps.push(Step {
+                operation: Box::new(operation),
+                inputs,
+                output: output.clone(),
+            });
+        }
+    });
+}
+
+/// Applies an operation of one input.
+pub(super) fn apply1<C: CustomOp1 + Send + Sync + 'static>(x: &Tensor, operation: C) -> Result<Tensor> {
+    if !is_recording() {
+        return x.apply_op1(operation);
+    }
+    let y = x.apply_op1_no_bwd(&operation)?;
+    note(One(operation), vec![x.clone()], &y);
+    Ok(y)
+}
+
+/// Applies an operation of two inputs.
+pub(super) fn apply2<C: CustomOp2 + Send + Sync + 'static>(a: &Tensor, b: &Tensor, operation: C) -> Result<Tensor> {
+    if !is_recording() {
+        return a.apply_op2(b, operation);
+    }
+    let y = a.apply_op2_no_bwd(b, &operation)?;
+    note(Two(operation), vec![a.clone(), b.clone()], &y);
+    Ok(y)
+}
+
+/// Applies an operation of three inputs.
+pub(super) fn apply3<C: CustomOp3 + Send + Sync + 'static>(
+    a: &Tensor,
+    b: &Tensor,
+    c: &Tensor,
+    operation: C,
+) -> Result<Tensor> {
+    if !is_recording() {
+        return a.apply_op3(b, c, operation);
+    }
+    let y = a.apply_op3_no_bwd(b, c, &operation)?;
+    note(Three(operation), vec![a.clone(), b.clone(), c.clone()], &y);
+    Ok(y)
+}
+
+/// The same elements in another shape.
+pub(super) fn reshape(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+    let y = x.reshape(shape.into())?;
+    note(Reshape, vec![x.clone()], &y);
+    Ok(y)
+}
+
+struct One<C>(C);
+struct Two<C>(C);
+struct Three<C>(C);
+struct Reshape;
+
+impl<C: CustomOp1> Operation for One<C> {
+    fn backward(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![self.0.bwd(&inputs[0], output, gradient)?])
+    }
+}
+
+impl<C: CustomOp2> Operation for Two<C> {
+    fn backward(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let (a, b) = self.0.bwd(&inputs[0], &inputs[1], output, gradient)?;
+        Ok(vec![a, b])
+    }
+}
+
+impl<C: CustomOp3> Operation for Three<C> {
+    fn backward(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let (a, b, c) = self.0.bwd(&inputs[0], &inputs[1], &inputs[2], output, gradient)?;
+        Ok(vec![a, b, c])
+    }
+}
+
+impl Operation for Reshape {
+    fn backward(&self, inputs: &[Tensor], _output: &Tensor, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![Some(gradient.reshape(inputs[0].shape())?)])
+    }
+}
