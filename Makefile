@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime fmt clippy doc unit bench clean help
+.PHONY: pilot test onnxruntime fmt clippy doc unit bench bench-train clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -28,7 +28,18 @@ unit: onnxruntime $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so a
 	ASKD_PYTHON=$(CURDIR)/target/python/bin/python cargo test --workspace --locked
 
 bench: ## throughput of the training kernels
-	cargo bench --locked -p askd-compiler
+	cargo bench --locked -p askd-compiler --bench ops
+
+# PyTorch, to compare with: outside the tree, and no part of anything else here.
+PEERS ?= $(HOME)/.cache/askd/peers
+
+bench-train: $(PEERS)/.ready ## training steps and inference against PyTorch, in turn (BENCH_ARGS="vgg8" chooses cases)
+	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench train -- $(BENCH_ARGS)
+
+$(PEERS)/.ready: compiler/benches/peers/requirements.txt
+	python3 -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r compiler/benches/peers/requirements.txt
+	@touch $@
 
 $(PYTHON_ENV): tests/requirements.txt
 	python3 -m venv --clear target/python
@@ -39,4 +50,4 @@ clean: ## remove all that was built, downloaded and trained
 	rm -rf target out
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14

@@ -12,6 +12,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use askd_compiler::distill::SharedHead;
+use askd_compiler::estimate::peak_rss_mib;
+use askd_compiler::nn::kernels::memory::keep_freed_memory;
 use askd_compiler::nn::{Network, PassMode, SgdConfig, initialise};
 use askd_compiler::train::{Distillation, Method, Mode, Moment, Objective, Supervised};
 use askd_models::{Graph, LOGITS, NetworkConfig, build, distilled_student};
@@ -170,6 +172,7 @@ impl Drop for Side {
 
 /// Answers requests on standard input, as `peers/train_torch.py` does.
 fn serve() -> Result<(), Failure> {
+    keep_freed_memory();
     println!(
         "{}",
         json!({"askd": env!("CARGO_PKG_VERSION"), "threads": rayon::current_num_threads()})
@@ -279,12 +282,4 @@ fn adapting() -> Distillation {
         adapt_start: 0.0,
         adapt_stop: 1.0,
     }
-}
-
-/// The process's largest resident size so far, MiB; not a number where the system does not tell.
-fn peak_rss_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }

@@ -121,8 +121,8 @@ fn stretches(recipe: &Recipe, batches: usize) -> Vec<Stretch> {
         .collect()
 }
 
-/// The process's largest resident set so far.
-fn peak_rss_mib() -> Option<f64> {
+/// The process's largest resident set so far, MiB; `None` where the system does not tell.
+pub fn peak_rss_mib() -> Option<f64> {
     high_water_mark(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 

@@ -10,5 +10,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    askd_compiler::nn::kernels::memory::keep_freed_memory();
     cli::main()
 }

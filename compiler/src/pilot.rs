@@ -28,8 +28,8 @@ pub const BUNDLE: &str = "student.askd";
 // Sized to ten minutes on two cores; rates, f and weights were chosen on the validation part: docs/benchmarks.md.
 const TEACHER: &str = "resnet20";
 const STUDENT: &str = "resnet8";
-const TEACHER_EPOCHS: usize = 6;
-const STUDENT_EPOCHS: usize = 6;
+const TEACHER_EPOCHS: usize = 10;
+const STUDENT_EPOCHS: usize = 10;
 
 /// Runs before latency is measured.
 const WARM_UP_RUNS: usize = 100;

@@ -96,9 +96,10 @@ fn distances(name: &str, dtype: DType) -> (f64, f64) {
         .unwrap()
         .remove(0);
     compare("logits.eval", &host(&inferred));
-    let logits = network.forward(&images, PassMode::Train, &[LOGITS]).unwrap().remove(0);
-    compare("logits", &host(&logits));
-    let loss = cross_entropy(&logits, &labels).unwrap();
+    let (outputs, tape) = network.record(&images, PassMode::Train, &[LOGITS]).unwrap();
+    let logits = &outputs[0];
+    compare("logits", &host(logits));
+    let loss = cross_entropy(logits, &labels).unwrap();
     compare("loss", &host(&loss));
     let moved = network.weights().unwrap();
     for parameter in graph
@@ -110,7 +111,8 @@ fn distances(name: &str, dtype: DType) -> (f64, f64) {
         compare(&format!("running/{}", parameter.name), &sample(&got));
     }
 
-    let gradients = loss.backward().unwrap();
+    let mut gradients = loss.backward().unwrap();
+    tape.backward(&mut gradients).unwrap();
     let mut gradient: f64 = 0.0;
     let mut compared = 0;
     for (parameter, var) in network.trained() {

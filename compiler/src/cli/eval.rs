@@ -51,7 +51,7 @@ pub(super) fn run(args: Args) -> Result<Output> {
             let source = Source::run(run)?;
             source.check_images(&images)?;
             let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
-            predict(&mut source.network()?, &loader)?.evaluation()
+            predict(&mut source.network(DType::F32)?, &loader)?.evaluation()
         }
         (Some(bundle), _, _) => predict_bundle(bundle, &images)?.evaluation(),
         (None, Some(model), Some(weights)) => {

@@ -202,3 +202,53 @@ impl Operation for Reshape {
         Ok(vec![Some(gradient.reshape(inputs[0].shape())?)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use askd_models::{LOGITS, NetworkConfig, build};
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::nn::ops::cross_entropy;
+    use crate::nn::{Network, PassMode, initialise};
+
+    /// Residual sums, pools and a network with every kind of convolution: the same gradients as by candle's way back.
+    #[test]
+    fn gradients_are_those_of_candle() {
+        for name in ["resnet8", "resnet8x4", "vgg8", "mobilenetv2_0.5"] {
+            let graph = build(name, &NetworkConfig::new([3, 16, 12], 5)).unwrap();
+            let weights = initialise(&graph, 3);
+            let mut network = Network::new(graph, &weights, DType::F64, &Device::Cpu).unwrap();
+            let images = Tensor::randn(0f64, 1.0, (4, 3, 16, 12), &Device::Cpu).unwrap();
+            let labels = Tensor::new(&[0u32, 3, 1, 4], &Device::Cpu).unwrap();
+
+            let logits = network.forward(&images, PassMode::Train, &[LOGITS]).unwrap();
+            let expected = cross_entropy(&logits[0], &labels).unwrap().backward().unwrap();
+
+            let (logits, tape) = network.record(&images, PassMode::Train, &[LOGITS]).unwrap();
+            let mut got = cross_entropy(&logits[0], &labels).unwrap().backward().unwrap();
+            tape.backward(&mut got).unwrap();
+            for (parameter, var) in network.trained() {
+                let [got, expected] = [&got, &expected].map(|gradients| {
+                    let gradient = gradients
+                        .get(var)
+                        .unwrap_or_else(|| panic!("{name}: none for {parameter}"));
+                    gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+                });
+                let scale = expected.iter().fold(1e-9, |scale: f64, value| scale.max(value.abs()));
+                for (got, expected) in got.iter().zip(expected) {
+                    assert!(
+                        (got - expected).abs() <= 1e-9 * scale,
+                        "{name} {parameter}: {got} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_pass_records_nothing_more() {
+        let failed = record(|| -> Result<Vec<Tensor>> { Err(candle_core::Error::Msg("no pass".to_owned())) });
+        assert!(failed.is_err() && !is_recording());
+    }
+}

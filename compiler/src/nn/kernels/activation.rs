@@ -48,9 +48,12 @@ pub(super) fn clipped<T: Element>(x: T) -> T {
 
 fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
-    y.par_chunks_mut(GRAIN)
-        .zip(x.par_chunks(GRAIN))
-        .for_each(|(y, x)| vectorised(|| y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x))));
+    y.par_chunks_mut(GRAIN).zip(x.par_chunks(GRAIN)).for_each(|(y, x)| {
+        vectorised(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
+        )
+    });
     y
 }
 
@@ -60,10 +63,13 @@ fn mask<T: Element>(y: &[T], dy: &[T], passes: impl Fn(T) -> bool + Sync) -> Vec
     dx.par_chunks_mut(GRAIN)
         .zip(y.par_chunks(GRAIN).zip(dy.par_chunks(GRAIN)))
         .for_each(|(dx, (y, dy))| {
-            vectorised(|| {
-                let terms = dx.iter_mut().zip(y.iter().zip(dy));
-                terms.for_each(|(dx, (y, dy))| *dx = if passes(*y) { *dy } else { T::ZERO });
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let terms = dx.iter_mut().zip(y.iter().zip(dy));
+                    terms.for_each(|(dx, (y, dy))| *dx = if passes(*y) { *dy } else { T::ZERO });
+                },
+            );
         });
     dx
 }
@@ -83,10 +89,13 @@ fn combine<T: Element>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T>
     y.par_chunks_mut(GRAIN)
         .zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN)))
         .for_each(|(y, (a, b))| {
-            vectorised(|| {
-                let terms = y.iter_mut().zip(a.iter().zip(b));
-                terms.for_each(|(y, (a, b))| *y = f(*a, *b));
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let terms = y.iter_mut().zip(a.iter().zip(b));
+                    terms.for_each(|(y, (a, b))| *y = f(*a, *b));
+                },
+            );
         });
     y
 }

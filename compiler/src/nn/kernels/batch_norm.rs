@@ -1,6 +1,6 @@
 //! Batch normalisation over `(N, C, H, W)`, optionally with a ReLU or ReLU6 on the way out.
 //!
-//! Sums over images and pixels are kept in `f64`: one per plane, then added image by image.
+//! Sums over images and pixels are kept in `f64`: short ones of a plane, then plane by plane, then image by image.
 //! Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1 and section 3.
 
 use rayon::prelude::*;
@@ -30,13 +30,19 @@ pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f
     let pivots: Vec<f64> = (0..channels)
         .map(|c| x.get(c * pixels).map_or(0.0, |v| v.to_f64()))
         .collect();
-    let [sum, squares] = sum_planes(x, channels, pixels, |plane, x| {
-        let pivot = pivots[plane % channels];
-        sums([x; 3], |x, _, _| {
-            let d = x.to_f64() - pivot;
-            [d, d * d]
-        })
-    });
+    let [sum, squares] = sum_planes(
+        x,
+        channels,
+        pixels,
+        #[inline(always)]
+        |plane, x| {
+            let pivot = T::from_f64(pivots[plane % channels]);
+            sums([x; 3], |x, _, _| {
+                let d = x - pivot;
+                [d, d * d]
+            })
+        },
+    );
     let count = (x.len() / channels.max(1)).max(1) as f64;
     let shift = sum.iter().map(|s| s / count);
     let var = squares
@@ -58,7 +64,12 @@ fn sum_planes<T: Element>(
         .par_chunks_exact(pixels)
         .enumerate()
         .with_min_len(8)
-        .map(|(plane, x)| vectorised(|| plane_sums(plane, x)))
+        .map(|(plane, x)| {
+            vectorised(
+                #[inline(always)]
+                || plane_sums(plane, x),
+            )
+        })
         .collect();
     let mut totals = [vec![0.0; channels], vec![0.0; channels]];
     for (plane, sums) in planes.iter().enumerate() {
@@ -68,26 +79,38 @@ fn sum_planes<T: Element>(
     totals
 }
 
-/// Two sums over three equally long slices, of what `term` gives for each three elements.
+/// Two sums over three equally long slices, of what `term` gives for each three elements: short sums in the elements' own
+/// type, which fit whole vectors, added up in `f64`.
 #[inline(always)]
-fn sums<T: Element>([a, b, c]: [&[T]; 3], term: impl Fn(T, T, T) -> [f64; 2]) -> [f64; 2] {
-    const LANES: usize = 8;
-    let mut lanes = [[0.0; LANES]; 2];
+fn sums<T: Element>([a, b, c]: [&[T]; 3], term: impl Fn(T, T, T) -> [T; 2]) -> [f64; 2] {
+    const LANES: usize = 16;
+    /// Terms of a short sum: few enough that rounding does not show.
+    const TERMS: usize = 16;
+    let mut sums = [0.0; 2];
     let blocks = a
-        .chunks_exact(LANES)
-        .zip(b.chunks_exact(LANES).zip(c.chunks_exact(LANES)));
+        .chunks(LANES * TERMS)
+        .zip(b.chunks(LANES * TERMS).zip(c.chunks(LANES * TERMS)));
     for (a, (b, c)) in blocks {
-        for lane in 0..LANES {
-            let [first, second] = term(a[lane], b[lane], c[lane]);
-            lanes[0][lane] += first;
-            lanes[1][lane] += second;
+        let mut lanes = [[T::ZERO; LANES]; 2];
+        let whole = a.len() / LANES * LANES;
+        let rows = a
+            .chunks_exact(LANES)
+            .zip(b.chunks_exact(LANES).zip(c.chunks_exact(LANES)));
+        for (a, (b, c)) in rows {
+            for lane in 0..LANES {
+                let [first, second] = term(a[lane], b[lane], c[lane]);
+                lanes[0][lane] += first;
+                lanes[1][lane] += second;
+            }
         }
-    }
-    let mut sums = lanes.map(|lane| lane.iter().sum::<f64>());
-    for index in a.len() / LANES * LANES..a.len() {
-        let [first, second] = term(a[index], b[index], c[index]);
-        sums[0] += first;
-        sums[1] += second;
+        for ((a, b), c) in a[whole..].iter().zip(&b[whole..]).zip(&c[whole..]) {
+            let [first, second] = term(*a, *b, *c);
+            lanes[0][0] += first;
+            lanes[1][0] += second;
+        }
+        for (sum, lanes) in sums.iter_mut().zip(&lanes) {
+            *sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+        }
     }
     sums
 }
@@ -119,14 +142,17 @@ pub fn forward<T: Element>(
             let c = plane % channels;
             let scale = gamma[c].to_f64() * inv_std[c];
             let (scale, mean, beta) = (T::from_f64(scale), T::from_f64(mean[c]), beta[c]);
-            vectorised(|| {
-                let normalised = y.iter_mut().zip(x);
-                match activation {
-                    Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
-                    Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
-                    Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let normalised = y.iter_mut().zip(x);
+                    match activation {
+                        Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
+                        Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
+                        Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
+                    }
+                },
+            );
         });
     y
 }
@@ -148,35 +174,63 @@ pub struct Gradients<T> {
 pub fn backward<T: Element>(
     values: (&[T], &[T], &[T]),
     gamma: &[T],
-    statistics: (&[f64], &[f64]),
+    (mean, inv_std): (&[f64], &[f64]),
     pixels: usize,
     activation: Activation,
     through_statistics: bool,
 ) -> Gradients<T> {
-    let go = (gamma, statistics, pixels.max(1), through_statistics);
+    let layer = Layer {
+        gamma,
+        mean,
+        inv_std,
+        pixels: pixels.max(1),
+        through_statistics,
+    };
     match activation {
-        Activation::None => masked_backward(values, go, |_| true),
-        Activation::Relu => masked_backward(values, go, |y| y > T::ZERO),
-        Activation::Relu6 => masked_backward(values, go, |y| y > T::ZERO && y < T::SIX),
+        Activation::None => masked_backward(values, &layer, |_| true),
+        Activation::Relu => masked_backward(values, &layer, |y| y > T::ZERO),
+        Activation::Relu6 => masked_backward(values, &layer, |y| y > T::ZERO && y < T::SIX),
     }
+}
+
+/// What [`backward`] knows of the layer.
+struct Layer<'a, T> {
+    gamma: &'a [T],
+    mean: &'a [f64],
+    inv_std: &'a [f64],
+    pixels: usize,
+    through_statistics: bool,
 }
 
 /// [`backward`] where the activation lets a gradient through if `passes(y)`.
 fn masked_backward<T: Element>(
     (x, y, dy): (&[T], &[T], &[T]),
-    (gamma, (mean, inv_std), pixels, through_statistics): (&[T], (&[f64], &[f64]), usize, bool),
+    layer: &Layer<'_, T>,
     passes: impl Fn(T) -> bool + Copy + Sync,
 ) -> Gradients<T> {
+    let &Layer {
+        gamma,
+        mean,
+        inv_std,
+        pixels,
+        through_statistics,
+    } = layer;
     let channels = gamma.len();
     let masked = |y: T, dy: T| if passes(y) { dy } else { T::ZERO };
-    let [sum, moment] = sum_planes(x, channels, pixels, |plane, x| {
-        let [y, dy] = [y, dy].map(|values| &values[plane * pixels..][..pixels]);
-        let mean = mean[plane % channels];
-        sums([x, y, dy], |x, y, dy| {
-            let dy = masked(y, dy).to_f64();
-            [dy, dy * (x.to_f64() - mean)]
-        })
-    });
+    let [sum, moment] = sum_planes(
+        x,
+        channels,
+        pixels,
+        #[inline(always)]
+        |plane, x| {
+            let [y, dy] = [y, dy].map(|values| &values[plane * pixels..][..pixels]);
+            let mean = T::from_f64(mean[plane % channels]);
+            sums([x, y, dy], |x, y, dy| {
+                let dy = masked(y, dy);
+                [dy, dy * (x - mean)]
+            })
+        },
+    );
     let moment: Vec<f64> = moment.iter().zip(inv_std).map(|(m, s)| m * s).collect();
     let count = (x.len() / channels.max(1)).max(1) as f64;
     let mut dx = vec![T::ZERO; x.len()];
@@ -196,12 +250,15 @@ fn masked_backward<T: Element>(
             };
             let (scale, slope, offset) = (T::from_f64(scale), T::from_f64(slope), T::from_f64(offset));
             let mean = T::from_f64(mean[c]);
-            vectorised(|| {
-                let terms = dx.iter_mut().zip(x).zip(y.iter().zip(dy));
-                terms.for_each(|((dx, x), (y, dy))| {
-                    *dx = masked(*y, *dy) * scale + ((*x - mean) * slope + offset);
-                });
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let terms = dx.iter_mut().zip(x).zip(y.iter().zip(dy));
+                    terms.for_each(|((dx, x), (y, dy))| {
+                        *dx = masked(*y, *dy) * scale + ((*x - mean) * slope + offset);
+                    });
+                },
+            );
         });
     Gradients {
         x: dx,

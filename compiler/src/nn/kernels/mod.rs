@@ -18,6 +18,7 @@ pub mod im2col;
 pub mod linear;
 pub mod loss;
 pub mod max_pool;
+pub mod memory;
 pub mod pool;
 pub mod sgd;
 pub mod simd;

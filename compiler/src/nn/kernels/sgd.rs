@@ -37,18 +37,21 @@ pub fn step<T: Element>(weights: &mut [T], velocity: &mut [T], gradient: &[T], a
                 let update = if step.nesterov { g + ahead * *v } else { *v };
                 *w -= rate * update;
             };
-            vectorised(|| {
-                let terms = weights.iter_mut().zip(velocity).zip(gradient);
-                if at.is_empty() {
-                    terms.for_each(|((w, v), g)| move_one(w, v, *g));
-                } else {
-                    let at = &at[chunk * GRAIN..];
-                    terms.zip(at).for_each(|(((w, v), g), at)| {
-                        let g = *g + anchor * (*w - *at);
-                        move_one(w, v, g);
-                    });
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let terms = weights.iter_mut().zip(velocity).zip(gradient);
+                    if at.is_empty() {
+                        terms.for_each(|((w, v), g)| move_one(w, v, *g));
+                    } else {
+                        let at = &at[chunk * GRAIN..];
+                        terms.zip(at).for_each(|(((w, v), g), at)| {
+                            let g = *g + anchor * (*w - *at);
+                            move_one(w, v, g);
+                        });
+                    }
+                },
+            );
         });
 }
 
@@ -58,18 +61,21 @@ pub fn sum_of_squares<T: Element>(values: &[T]) -> f64 {
     let chunks: Vec<f64> = values
         .par_chunks(GRAIN)
         .map(|chunk| {
-            vectorised(|| {
-                let mut lanes = [0.0; LANES];
-                let blocks = chunk.chunks_exact(LANES);
-                let rest: f64 = blocks.remainder().iter().map(|v| v.to_f64() * v.to_f64()).sum();
-                for block in blocks {
-                    for lane in 0..LANES {
-                        let value = block[lane].to_f64();
-                        lanes[lane] += value * value;
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut lanes = [0.0; LANES];
+                    let blocks = chunk.chunks_exact(LANES);
+                    let rest: f64 = blocks.remainder().iter().map(|v| v.to_f64() * v.to_f64()).sum();
+                    for block in blocks {
+                        for lane in 0..LANES {
+                            let value = block[lane].to_f64();
+                            lanes[lane] += value * value;
+                        }
                     }
-                }
-                lanes.iter().sum::<f64>() + rest
-            })
+                    lanes.iter().sum::<f64>() + rest
+                },
+            )
         })
         .collect();
     chunks.into_iter().sum()

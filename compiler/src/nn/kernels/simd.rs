@@ -4,7 +4,9 @@
 //! ones too, and the compiler's own vectoriser does the rest. Only additions and multiplications as written: the results'
 //! bits do not depend on the instructions.
 
-/// Runs `body` compiled for the widest vectors there are. What `body` calls must be `#[inline(always)]` to gain from it.
+/// Runs `body` compiled for the widest vectors there are.
+///
+/// Only code that is inlined gains from it: the closure itself and what it calls must be `#[inline(always)]`.
 #[inline(always)]
 pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)

@@ -69,7 +69,10 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
             let per_channel = POINTS * tiling.tiles();
             let lengths = [inputs * per_channel, outputs * per_channel, tiling.scratch_len()];
             with_parts(lengths, |[v, m, scratch]| {
-                vectorised(|| tiling.inputs_to_points(x, inputs, v, scratch));
+                vectorised(
+                    #[inline(always)]
+                    || tiling.inputs_to_points(x, inputs, v, scratch),
+                );
                 for point in 0..POINTS {
                     matmul_into(
                         (outputs, tiling.tiles(), inputs),
@@ -79,7 +82,10 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
                         false,
                     );
                 }
-                vectorised(|| tiling.points_to_outputs(m, outputs, y, scratch));
+                vectorised(
+                    #[inline(always)]
+                    || tiling.points_to_outputs(m, outputs, y, scratch),
+                );
             });
         });
 }
@@ -130,10 +136,13 @@ fn backward_task<T: Element>(
             .zip(dy.chunks(together * shape.output_len()));
         for (part, (x, dy)) in parts.enumerate() {
             let tiling = Tiling::new(&shape.window, x.len() / shape.input_len());
-            vectorised(|| {
-                tiling.inputs_to_points(x, inputs, v, scratch);
-                tiling.output_gradients_to_points(dy, outputs, dm, scratch);
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    tiling.inputs_to_points(x, inputs, v, scratch);
+                    tiling.output_gradients_to_points(dy, outputs, dm, scratch);
+                },
+            );
             for point in 0..POINTS {
                 let of_filters = MatrixMut {
                     data: &mut du[point * inputs..],
@@ -159,10 +168,16 @@ fn backward_task<T: Element>(
             }
             if let Some((_, dx)) = &mut input_gradient {
                 let dx = &mut dx[part * together * shape.input_len()..][..x.len()];
-                vectorised(|| tiling.points_to_input_gradients(v, inputs, dx, scratch));
+                vectorised(
+                    #[inline(always)]
+                    || tiling.points_to_input_gradients(v, inputs, dx, scratch),
+                );
             }
         }
-        vectorised(|| filter_gradients(du, dw, inputs));
+        vectorised(
+            #[inline(always)]
+            || filter_gradients(du, dw, inputs),
+        );
     });
 }
 
@@ -209,7 +224,12 @@ fn filters_at_points<T: Element>(w: &[T], inputs: usize) -> Vec<T> {
     let mut u = vec![T::ZERO; w.len() / TAPS * POINTS];
     u.par_chunks_mut(POINTS * inputs)
         .zip(w.par_chunks(TAPS * inputs))
-        .for_each(|(u, w)| vectorised(|| filter_at_points(w, u, inputs)));
+        .for_each(|(u, w)| {
+            vectorised(
+                #[inline(always)]
+                || filter_at_points(w, u, inputs),
+            )
+        });
     u
 }
 

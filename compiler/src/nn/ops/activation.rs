@@ -46,7 +46,7 @@ pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return x.add(y);
     }
-    apply2(&x.contiguous()?, &y.contiguous()?, Add)
+    apply2(&x.contiguous()?, &y.contiguous()?, Add { rectified: false })
 }
 
 /// `max(0, x + y)`, element by element, in one pass: the end of a residual block.
@@ -63,7 +63,7 @@ pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return composition::add_relu(x, y);
     }
-    apply2(&x.contiguous()?, &y.contiguous()?, AddRelu)
+    apply2(&x.contiguous()?, &y.contiguous()?, Add { rectified: true })
 }
 
 fn check_sum(op: &'static str, x: &Tensor, y: &Tensor) -> Result<()> {
@@ -124,11 +124,14 @@ impl CustomOp1 for Relu6 {
     }
 }
 
-struct Add;
+/// The sum of two maps, rectified or as it is.
+struct Add {
+    rectified: bool,
+}
 
 impl CustomOp2 for Add {
     fn name(&self) -> &'static str {
-        "add"
+        if self.rectified { "add_relu" } else { "add" }
     }
 
     fn cpu_fwd(
@@ -139,38 +142,18 @@ impl CustomOp2 for Add {
         b_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         for_dtype!(dtype_of(a), self.name(), T => {
-            let y = kernel::add::<T>(elements(a, a_layout, self.name())?, elements(b, b_layout, self.name())?);
-            Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
-        })
-    }
-
-    fn bwd(&self, _a: &Tensor, _b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((Some(dy.clone()), Some(dy.clone())))
-    }
-}
-
-struct AddRelu;
-
-impl CustomOp2 for AddRelu {
-    fn name(&self) -> &'static str {
-        "add_relu"
-    }
-
-    fn cpu_fwd(
-        &self,
-        a: &CpuStorage,
-        a_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        for_dtype!(dtype_of(a), self.name(), T => {
-            let y = kernel::add_relu::<T>(elements(a, a_layout, self.name())?, elements(b, b_layout, self.name())?);
+            let [a, b] = [elements::<T>(a, a_layout, self.name())?, elements(b, b_layout, self.name())?];
+            let y = if self.rectified { kernel::add_relu(a, b) } else { kernel::add(a, b) };
             Ok((T::to_cpu_storage_owned(y), a_layout.shape().clone()))
         })
     }
 
     fn bwd(&self, _a: &Tensor, _b: &Tensor, y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = masked(self.name(), y, dy)?;
+        let gradient = if self.rectified {
+            masked(self.name(), y, dy)?
+        } else {
+            dy.clone()
+        };
         Ok((Some(gradient.clone()), Some(gradient)))
     }
 }
