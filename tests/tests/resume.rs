@@ -16,7 +16,8 @@ const DISTILL: &str = "distill --teacher resnet8 --teacher-weights teacher/best/
 
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
-    fashion_mnist(&workspace.path("fashion"), 240, 50);
+    // an epoch long enough that a signal meant for it does not come after it
+    fashion_mnist(&workspace.path("fashion"), 800, 50);
     workspace
 }
 
