@@ -119,15 +119,15 @@ impl Network {
     }
 
     /// As [`Self::forward`], for a backward pass: outputs of which a loss is computed, and the tape that goes on from its
-    /// gradients ([`Tape::backward`]).
+    /// gradients ([`Tape::backward`]). In [`PassMode::Inference`] nothing has gradients, and the tape is empty.
     ///
     /// # Errors
     /// As [`Self::forward`].
     pub fn record(&mut self, images: &Tensor, mode: PassMode, outputs: &[&str]) -> Result<(Vec<Tensor>, Tape)> {
-        if images.device().is_cpu() {
+        if mode != PassMode::Inference && images.device().is_cpu() {
             return tape::record(|| self.forward(images, mode, outputs));
         }
-        // elsewhere the operations are candle's own, and so is the way back
+        // on other devices the operations are candle's own, and so is the way back
         Ok((self.forward(images, mode, outputs)?, Tape::default()))
     }
 
