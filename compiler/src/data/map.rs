@@ -1,4 +1,4 @@
-//! A data set's file by memory map: beside the kernels' product, the one place of this crate with `unsafe`.
+//! A data set's file by memory map: beside `nn/kernels`, the one place of this crate with `unsafe`.
 //!
 //! A mapped file takes no memory of its own: the system brings pages in when they are read, and drops them when it needs
 //! the room. In return the file must stay as it is while it is used: what is written to it meanwhile may be trained on,
