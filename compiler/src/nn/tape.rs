@@ -246,6 +246,21 @@ mod tests {
         }
     }
 
+    /// A frozen teacher's target must cost a loss nothing on the way back.
+    #[test]
+    fn an_inference_pass_is_not_recorded() {
+        let graph = build("resnet8", &NetworkConfig::new([3, 16, 12], 5)).unwrap();
+        let weights = initialise(&graph, 3);
+        let mut network = Network::new(graph, &weights, DType::F32, &Device::Cpu).unwrap();
+        let images = Tensor::ones((2, 3, 16, 12), DType::F32, &Device::Cpu).unwrap();
+        for (mode, recorded) in [(PassMode::Inference, false), (PassMode::FrozenStatistics, true)] {
+            let (logits, tape) = network.record(&images, mode, &[LOGITS]).unwrap();
+            assert_eq!(logits[0].track_op(), recorded, "{mode:?}");
+            assert_eq!(!tape.steps.is_empty(), recorded, "{mode:?}");
+            assert_eq!(!tape.outputs.is_empty(), recorded, "{mode:?}");
+        }
+    }
+
     #[test]
     fn a_failed_pass_records_nothing_more() {
         let failed = record(|| -> Result<Vec<Tensor>> { Err(candle_core::Error::Msg("no pass".to_owned())) });
