@@ -7,7 +7,7 @@ mod workspace;
 
 pub use command::{Outcome, askd_compile};
 pub use data_sets::{archive, cifar10, cifar100, fashion_mnist};
-pub use random::{Random, random_weights};
+pub use random::{Random, parameter_range, random_weights};
 pub use workspace::{Workspace, data_dir};
 
 /// Largest absolute difference of two equally long slices; infinite if they are not, or if a value is not a number.

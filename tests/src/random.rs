@@ -1,7 +1,7 @@
 //! Seeded numbers: the same on every machine, so a failure can be repeated.
 
 use askd_compiler::weights::{HostTensor, Weights};
-use askd_models::{Graph, Role};
+use askd_models::{Graph, Parameter, Role};
 
 /// A small generator for test data, not for anything that must be unpredictable.
 ///
@@ -13,6 +13,14 @@ impl Random {
     /// A generator that gives the same numbers for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// A generator seeded by a name: what the fixtures' Python scripts draw for a tensor of that name.
+    ///
+    /// Source: FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>.
+    pub fn named(name: &str) -> Self {
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
     }
 
     /// A number in `0.0..1.0`.
@@ -32,21 +40,28 @@ impl Random {
     }
 }
 
-/// Weights for every parameter of a graph, with which values neither vanish nor explode in a hundred layers.
+/// The range of a parameter's values with which activations neither vanish nor explode in a hundred layers.
+pub fn parameter_range(parameter: &Parameter) -> (f32, f32) {
+    match parameter.role {
+        Role::Weight => {
+            let fan_in: usize = parameter.shape.iter().skip(1).product();
+            // uniform with the variance of He et al. 2015, arXiv:1502.01852
+            let bound = (6.0 / fan_in as f32).sqrt();
+            (-bound, bound)
+        }
+        Role::Scale => (0.3, 0.7),
+        Role::RunningVariance => (0.5, 1.5),
+        Role::Bias | Role::Shift | Role::RunningMean => (-0.1, 0.1),
+    }
+}
+
+/// Weights for every parameter of a graph, each in its [`parameter_range`].
 ///
 /// Batch norm's statistics are random too, so that leaving one out, or exchanging two, shows.
 pub fn random_weights(graph: &Graph, seed: u64) -> Weights {
     let mut random = Random::new(seed);
-    let tensor = |parameter: askd_models::Parameter| {
-        let fan_in: usize = parameter.shape.iter().skip(1).product();
-        // uniform with the variance of He et al. 2015, arXiv:1502.01852
-        let bound = (6.0 / fan_in as f32).sqrt();
-        let (low, high) = match parameter.role {
-            Role::Weight => (-bound, bound),
-            Role::Scale => (0.3, 0.7),
-            Role::RunningVariance => (0.5, 1.5),
-            Role::Bias | Role::Shift | Role::RunningMean => (-0.1, 0.1),
-        };
+    let tensor = |parameter: Parameter| {
+        let (low, high) = parameter_range(&parameter);
         let data = random.values(parameter.shape.iter().product(), low, high);
         (parameter.name, HostTensor::new(parameter.shape, data))
     };

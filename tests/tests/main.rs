@@ -6,6 +6,7 @@ mod damage;
 mod damaged_data;
 mod estimate;
 mod export;
+mod gradients;
 mod onnx_checker;
 mod pilot;
 mod pipeline;

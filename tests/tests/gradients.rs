@@ -10,7 +10,8 @@ use std::path::Path;
 use askd_compiler::nn::ops::cross_entropy;
 use askd_compiler::nn::{Network, PassMode};
 use askd_compiler::weights::{HostTensor, Weights, load_safetensors};
-use askd_models::{Graph, LOGITS, NetworkConfig, Role, build};
+use askd_models::{Graph, LOGITS, NetworkConfig, Parameter, Role, build};
+use askd_tests::{Random, parameter_range};
 use candle_core::{DType, Device, Tensor};
 
 const IMAGES: usize = 8;
@@ -18,32 +19,16 @@ const CLASSES: usize = 10;
 /// Elements of a tensor that its fixture holds, at most.
 const SAMPLES: usize = 256;
 
-/// Values by the generator of `make_gradients.py`: SplitMix64 seeded with the FNV-1a hash of a tensor's name.
-fn values(name: &str, count: usize, low: f32, high: f32) -> Vec<f32> {
-    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
-    let mut unit = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed >> 40) as f32 / (1u32 << 24) as f32
-    };
-    (0..count).map(|_| low + (high - low) * unit()).collect()
-}
-
+/// The weights of `make_gradients.py`: each tensor from a generator seeded by its name.
 fn weights(graph: &Graph) -> Weights {
-    let tensor = |parameter: askd_models::Parameter| {
-        let fan_in: usize = parameter.shape.iter().skip(1).product();
-        let bound = (6.0 / fan_in as f32).sqrt();
+    let tensor = |parameter: Parameter| {
         let (low, high) = match parameter.role {
-            Role::Weight => (-bound, bound),
+            // centred on what training starts from: batch statistics keep activations in bounds
             Role::Scale => (0.7, 1.3),
-            Role::RunningVariance => (0.5, 1.5),
-            Role::Bias | Role::Shift | Role::RunningMean => (-0.1, 0.1),
+            _ => parameter_range(&parameter),
         };
-        let data = values(&parameter.name, parameter.shape.iter().product(), low, high);
+        let count = parameter.shape.iter().product();
+        let data = Random::named(&parameter.name).values(count, low, high);
         (parameter.name, HostTensor::new(parameter.shape, data))
     };
     graph.parameters().into_iter().map(tensor).collect()
@@ -77,12 +62,12 @@ fn distance(got: &[f64], expected: &HostTensor) -> f64 {
 
 /// The largest distances from the reference: of logits and statistics, and of gradients.
 fn distances(name: &str, dtype: DType) -> (f64, f64) {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/gradients/{name}.safetensors"));
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/gradients/{name}.safetensors"));
     let fixture = load_safetensors(&fixture).unwrap();
     let graph = build(name, &NetworkConfig::new([3, 32, 32], CLASSES)).unwrap();
     let mut network = Network::new(graph.clone(), &weights(&graph), dtype, &Device::Cpu).unwrap();
     let images = Tensor::from_vec(
-        values("images", IMAGES * 3072, -2.0, 2.0),
+        Random::named("images").values(IMAGES * 3072, -2.0, 2.0),
         (IMAGES, 3, 32, 32),
         &Device::Cpu,
     );
