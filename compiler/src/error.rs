@@ -1,6 +1,7 @@
 //! What can go wrong while training and compiling.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 /// Why a command of the compiler failed; one line each, naming the thing, what was expected and what came.
@@ -13,7 +14,7 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
         /// The system's answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file or archive does not hold what its kind says.
     #[error("{}: expected {expected}, got {got}", path.display())]
@@ -117,12 +118,13 @@ impl Error {
             Self::GateFailed { .. } | Self::Runtime(askd_runtime::Error::GoldenMismatch { .. }) => 3,
             Self::NotFinite { .. } | Self::Interrupted { .. } | Self::Tensor(_) => 1,
             Self::Runtime(askd_runtime::Error::Engine { .. }) => 1,
+            Self::Io { source, .. } if is_full(source) => 1,
             _ => 2,
         }
     }
 
     /// Makes an [`Error::Io`] of a system error met at `path`.
-    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
@@ -144,4 +146,10 @@ impl Error {
             got: got.to_string(),
         }
     }
+}
+
+/// Whether a write failed for want of room, which is no fault of the input.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

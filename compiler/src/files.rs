@@ -1,13 +1,16 @@
 //! Files that are whole or not there: written beside their place, synced, renamed.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, Result};
+
+/// What the names of temporary files begin and end with.
+const TEMPORARY: [&str; 2] = [".askd-", ".tmp"];
 
 /// Writes `bytes` to `path` so that a reader sees the old file or the new one, never a part, even after a power cut.
 ///
@@ -19,8 +22,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(bytes)?;
+        let [prefix, suffix] = TEMPORARY;
+        let mut file = tempfile::Builder::new()
+            .prefix(prefix)
+            .suffix(suffix)
+            .tempfile_in(parent)?;
+        // not by the wrapper, whose errors name the temporary file
+        file.as_file_mut().write_all(bytes)?;
         make_readable(file.as_file())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -30,7 +38,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Temporary files are born private; what lasts has the usual mode.
-fn make_readable(file: &File) -> std::io::Result<()> {
+fn make_readable(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -39,6 +47,36 @@ fn make_readable(file: &File) -> std::io::Result<()> {
     #[cfg(not(unix))]
     let _ = file;
     Ok(())
+}
+
+/// Removes what writes into a directory left there when they were killed. Nothing may be written into it meanwhile.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove_leftovers(directory: &Path) -> Result<()> {
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    let [prefix, suffix] = TEMPORARY;
+    for entry in fs::read_dir(directory).map_err(Error::io(directory))? {
+        let path = entry.map_err(Error::io(directory))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with(prefix) && name.ends_with(suffix) && path.is_file() {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a value as indented JSON with a final newline, atomically.
@@ -79,6 +117,22 @@ mod tests {
         fs::create_dir(dir.path().join("taken")).unwrap();
         assert!(write_atomically(&dir.path().join("taken"), b"text").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn leftovers_of_killed_writes_are_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".askd-a1B2c3.tmp", ".askd-mine", "other.tmp", "file"] {
+            fs::write(dir.path().join(name), b"text").unwrap();
+        }
+        remove_leftovers(dir.path()).unwrap();
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, [".askd-mine", "file", "other.tmp"]);
+        remove_leftovers(&dir.path().join("none")).unwrap();
     }
 
     #[test]

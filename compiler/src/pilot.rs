@@ -4,7 +4,7 @@
 mod report;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use askd_runtime::{Batch, Model, SessionOptions};
 use candle_core::Device;
@@ -90,6 +90,7 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
             &RunOptions {
                 out: out.clone(),
                 resume: options.resume,
+                checkpoint_interval: Duration::from_secs(RunOptions::CHECKPOINT_SECONDS),
                 device: options.device.clone(),
                 label,
             },

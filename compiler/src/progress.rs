@@ -31,6 +31,11 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// Tells of something that went wrong but stops nothing, on standard error.
+pub fn warn(text: &str) {
+    eprintln!("warning: {text}");
+}
+
 /// Progress through a known number of images.
 #[derive(Debug)]
 pub struct Progress {

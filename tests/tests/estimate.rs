@@ -73,7 +73,10 @@ fn a_training_is_estimated_and_nothing_is_written() {
         ],
     );
     // the very flags of `train`, those of what it writes included
-    estimated(&workspace, &format!("{TRAIN} --resume --out run --threads 1"));
+    estimated(
+        &workspace,
+        &format!("{TRAIN} --resume --checkpoint-seconds 9 --out run --threads 1"),
+    );
 }
 
 #[test]

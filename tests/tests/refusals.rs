@@ -70,6 +70,8 @@ fn values_out_of_range_are_named() {
         ("--batch", "0"),
         ("--epochs", "0"),
         ("--max-steps", "0"),
+        ("--checkpoint-seconds", "-1"),
+        ("--checkpoint-seconds", "NaN"),
         ("--momentum", "1"),
         ("--momentum", "NaN"),
         ("--weight-decay", "-1"),

@@ -2,6 +2,10 @@
 
 #![cfg(unix)]
 
+mod damaged;
+mod full_disk;
+mod killed;
+
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -19,6 +23,21 @@ fn workspace() -> Workspace {
     // an epoch long enough that a signal meant for it does not come after it
     fashion_mnist(&workspace.path("fashion"), 800, 50);
     workspace
+}
+
+/// A workspace for runs of 9 steps an epoch, which take a moment.
+fn small_workspace() -> Workspace {
+    let workspace = Workspace::new();
+    fashion_mnist(&workspace.path("fashion"), 80, 20);
+    workspace
+}
+
+/// Temporary files that killed writes have left in a run directory.
+fn leftovers(workspace: &Workspace, run: &str) -> usize {
+    let run = workspace.path(run);
+    let entries = workspace.entries().into_iter().filter(|path| path.starts_with(&run));
+    let names = entries.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+    names.filter(|name| name.starts_with('.')).count()
 }
 
 /// Steps of the checkpoints that are there, oldest first.

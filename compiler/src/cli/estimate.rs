@@ -51,6 +51,9 @@ struct Planned<R: clap::Args> {
     /// Means nothing here: no checkpoint is read
     #[arg(long)]
     resume: bool,
+    /// Means nothing here: no checkpoint is written
+    #[arg(long, value_name = "SECONDS")]
+    checkpoint_seconds: Option<f64>,
     /// Means nothing here: nothing is written
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

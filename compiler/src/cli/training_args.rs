@@ -1,6 +1,7 @@
 //! Flags that `train`, `distill` and their estimates share, and the recipe they make.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use askd_compiler::data::{Augmentation, DataSpec, Part};
 use askd_compiler::nn::SgdConfig;
@@ -77,6 +78,9 @@ pub(super) struct RunArgs {
     /// Go on from the newest checkpoint in --out, to the same bits as without the break
     #[arg(long)]
     resume: bool,
+    /// Seconds between checkpoints within an epoch; 0 for one after every step
+    #[arg(long, value_name = "SECONDS", default_value_t = RunOptions::CHECKPOINT_SECONDS as f64)]
+    checkpoint_seconds: f64,
     /// Run directory
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -162,6 +166,11 @@ impl TrainingArgs {
 }
 
 impl RunArgs {
+    fn checkpoint_interval(&self) -> Result<Duration> {
+        let wrong = |_| Error::invalid("--checkpoint-seconds", "seconds, 0 or more", self.checkpoint_seconds);
+        Duration::try_from_secs_f64(self.checkpoint_seconds).map_err(wrong)
+    }
+
     /// Trains `recipe` and tells the result.
     pub(super) fn train(&self, recipe: &Recipe, machine: &MachineArgs) -> Result<Output> {
         let device = machine.apply()?;
@@ -169,6 +178,7 @@ impl RunArgs {
         let options = RunOptions {
             out: self.out.clone(),
             resume: self.resume,
+            checkpoint_interval: self.checkpoint_interval()?,
             device,
             label,
         };

@@ -15,7 +15,7 @@ const METRICS_FILE: &str = "metrics.jsonl";
 pub const RESULT_FILE: &str = "result.json";
 
 /// One epoch, one line of `metrics.jsonl`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Epochs done, from 1.
     pub epoch: usize,
@@ -77,44 +77,14 @@ pub struct TeacherResult {
     pub after: Option<Evaluation>,
 }
 
-/// The records of a run, appended one by one.
-#[derive(Debug)]
-pub(super) struct Metrics {
-    path: std::path::PathBuf,
-    lines: Vec<EpochRecord>,
-}
-
-impl Metrics {
-    /// The records of the first `epochs` epochs that a resumed run keeps; those of a fresh run are none.
-    pub(super) fn open(run: &Path, epochs: usize) -> Result<Self> {
-        let path = run.join(METRICS_FILE);
-        let mut lines: Vec<EpochRecord> = Vec::new();
-        if epochs > 0 {
-            let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-            for line in text.lines() {
-                let record = serde_json::from_str(line);
-                lines.push(record.map_err(|e| Error::malformed(&path, "an epoch's record a line", e.to_string()))?);
-            }
-            lines.retain(|record| record.epoch <= epochs);
-        }
-        let metrics = Self { path, lines };
-        metrics.write()?;
-        Ok(metrics)
+/// Writes the records of a run. The file is small, so it is written whole each time: a reader never sees half a line.
+pub(super) fn write_metrics(run: &Path, records: &[EpochRecord]) -> Result<()> {
+    let path = run.join(METRICS_FILE);
+    let mut text = String::new();
+    for record in records {
+        let line = serde_json::to_string(record);
+        text += &line.map_err(|e| Error::malformed(&path, "a JSON form", e.to_string()))?;
+        text.push('\n');
     }
-
-    /// Adds an epoch. The file is small, so it is rewritten whole: a reader never sees half a line.
-    pub(super) fn push(&mut self, record: EpochRecord) -> Result<()> {
-        self.lines.push(record);
-        self.write()
-    }
-
-    fn write(&self) -> Result<()> {
-        let mut text = String::new();
-        for record in &self.lines {
-            let line = serde_json::to_string(record);
-            text += &line.map_err(|e| Error::malformed(&self.path, "a JSON form", e.to_string()))?;
-            text.push('\n');
-        }
-        files::write_atomically(&self.path, text.as_bytes())
-    }
+    files::write_atomically(&path, text.as_bytes())
 }

@@ -1,25 +1,25 @@
 //! The training loop.
 
+mod resume;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use askd_runtime::sha256_hex;
 use candle_core::Device;
 
-use super::checkpoint::{self, Position, Sums};
+use super::checkpoint::{Position, Sums};
 use super::prepare::{Prepared, tensors};
-use super::record::{Metrics, TeacherResult};
+use super::record::{TeacherResult, write_metrics};
 use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport};
 use crate::data::Loader;
 use crate::evaluate::{Evaluation, predict};
 use crate::progress::{self, Progress};
-use crate::weights::{load_safetensors, save_safetensors};
+use crate::weights::{Weights, save_safetensors};
 use crate::{Error, Result, files};
 
 /// The best weights, in a run directory.
 pub const BEST_WEIGHTS: &str = "best/weights.safetensors";
-
-/// A long epoch is checkpointed this often.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(120);
 
 /// What a run needs beyond its recipe; none of it changes the result.
 #[derive(Debug, Clone)]
@@ -28,10 +28,17 @@ pub struct RunOptions {
     pub out: PathBuf,
     /// Go on from the newest checkpoint in `out`, if there is one.
     pub resume: bool,
+    /// Checkpoints are written at the end of every epoch, and within one this often.
+    pub checkpoint_interval: Duration,
     /// Where tensors live.
     pub device: Device,
     /// What the progress bar says.
     pub label: String,
+}
+
+impl RunOptions {
+    /// What [`Self::checkpoint_interval`] is where nobody says otherwise: at most these seconds are lost to a kill.
+    pub const CHECKPOINT_SECONDS: u64 = 120;
 }
 
 /// Trains as the recipe says and writes the run directory: `recipe.toml`, `checkpoints/`, `metrics.jsonl`,
@@ -41,8 +48,8 @@ pub struct RunOptions {
 /// `out` is replaced, unless the options say to resume it.
 ///
 /// # Errors
-/// [`Error::InvalidValue`] if the run to resume has another recipe, [`Error::NotFinite`], [`Error::Interrupted`] after a checkpoint,
-/// and whatever data and files give.
+/// [`Error::InvalidValue`] if the run to resume has another recipe or other data, [`Error::NotFinite`],
+/// [`Error::Interrupted`] after a checkpoint, and whatever data and files give.
 pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
     let Prepared {
         objective,
@@ -51,6 +58,8 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
         test,
     } = Prepared::new(recipe, &options.device)?;
     let data_digest = training.set.digest();
+    let others = validation.iter().chain([&test]).map(|loader| loader.set.digest());
+    let all_digests: String = std::iter::once(data_digest.clone()).chain(others).collect();
     let mut run = Run {
         recipe,
         options,
@@ -58,13 +67,16 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
         loader: training,
         validation,
         position: Position {
-            recipe: askd_runtime::sha256_hex(recipe.to_toml()?.as_bytes()),
+            recipe: sha256_hex(recipe.to_toml()?.as_bytes()),
+            data: sha256_hex(all_digests.as_bytes()),
             ..Position::default()
         },
+        best: None,
         clock: Instant::now(),
     };
+    let checkpoint = run.checkpoint_to_resume()?;
     let teacher_before = run.evaluate_teacher(Some(&test))?;
-    run.restore_or_start()?;
+    run.start(checkpoint)?;
     run.train()?;
     run.finish(&test, teacher_before, data_digest)
 }
@@ -76,6 +88,8 @@ struct Run<'a> {
     loader: Loader,
     validation: Option<Loader>,
     position: Position,
+    /// The best weights on validation data so far.
+    best: Option<Weights>,
     /// Since the last checkpoint.
     clock: Instant,
 }
@@ -87,38 +101,12 @@ struct Pace {
 }
 
 impl Run<'_> {
-    /// Prepares the run directory, and takes over its newest checkpoint when resuming.
-    fn restore_or_start(&mut self) -> Result<()> {
-        let out = &self.options.out;
-        if self.options.resume && out.is_dir() {
-            if let Some((position, state)) = checkpoint::load_newest(out)? {
-                if position.recipe != self.position.recipe {
-                    let stored = Recipe::load(out)?.to_toml()?;
-                    let difference = first_difference(&stored, &self.recipe.to_toml()?);
-                    return Err(Error::invalid("--resume", "the recipe of the run in --out", difference));
-                }
-                self.objective.restore(&state)?;
-                self.position = position;
-            }
-        } else {
-            files::create_dir(out)?;
-            checkpoint::clear(out)?;
-            let result = out.join(RESULT_FILE);
-            if result.exists() {
-                std::fs::remove_file(&result).map_err(Error::io(&result))?;
-            }
-        }
-        files::create_dir(&out.join("best"))?;
-        self.recipe.save(out)
-    }
-
     fn train(&mut self) -> Result<()> {
         let per_epoch = self.loader.set.len();
         let total = self.recipe.epochs * per_epoch;
         let done = self.position.epoch * per_epoch + self.position.batch * self.recipe.batch;
         let mut progress = Progress::new(&self.options.label, done, total);
-        let mut metrics = Metrics::open(&self.options.out, self.position.epoch)?;
-        while self.position.epoch < self.recipe.epochs && !self.is_spent() {
+        while !self.is_done() {
             let started = Instant::now();
             let images_before = self.position.sums.images;
             let waited = self.train_epoch(&mut progress)?;
@@ -129,13 +117,19 @@ impl Run<'_> {
                 data_wait_share: 100.0 * waited.as_secs_f64() / seconds,
             })?;
             progress.note(&describe(&record));
-            metrics.push(record)?;
+            self.position.records.push(record);
+            write_metrics(&self.options.out, &self.position.records)?;
             self.save_checkpoint()?;
         }
         Ok(())
     }
 
-    /// Whether `max_steps` ends the run.
+    /// Whether the last epoch is closed: a checkpoint can stand between its last step and that.
+    fn is_done(&self) -> bool {
+        self.position.batch == 0 && (self.position.epoch == self.recipe.epochs || self.is_spent())
+    }
+
+    /// Whether `max_steps` allows no further step.
     fn is_spent(&self) -> bool {
         self.recipe.max_steps.is_some_and(|most| self.position.step >= most)
     }
@@ -143,7 +137,9 @@ impl Run<'_> {
     /// The rest of the current epoch; gives how long steps waited for their images.
     fn train_epoch(&mut self, progress: &mut Progress) -> Result<Duration> {
         let mut batches = self.loader.epoch(self.position.epoch, self.position.batch)?;
-        for batch in &mut batches {
+        while !self.is_spent()
+            && let Some(batch) = batches.next()
+        {
             let batch = batch?;
             let count = batch.len();
             let (images, labels) = tensors(batch, self.recipe.input, &self.options.device)?;
@@ -164,11 +160,8 @@ impl Run<'_> {
                     out: self.options.out.clone(),
                 });
             }
-            if self.clock.elapsed() >= CHECKPOINT_INTERVAL {
+            if self.clock.elapsed() >= self.options.checkpoint_interval {
                 self.save_checkpoint()?;
-            }
-            if self.is_spent() {
-                break;
             }
         }
         Ok(batches.waited())
@@ -194,11 +187,9 @@ impl Run<'_> {
         // without validation images the last epoch counts as best
         let top1 = validation.map_or(f64::MAX, |evaluation| evaluation.top1);
         if self.position.best.is_none_or(|(best, _)| top1 >= best) {
-            save_safetensors(
-                &self.options.out.join(BEST_WEIGHTS),
-                &self.objective.network().weights()?,
-                None,
-            )?;
+            let weights = self.objective.network().weights()?;
+            save_safetensors(&self.options.out.join(BEST_WEIGHTS), &weights, None)?;
+            self.best = Some(weights);
             self.position.best = Some((top1, epoch));
         }
         let sums = std::mem::take(&mut self.position.sums);
@@ -230,13 +221,6 @@ impl Run<'_> {
         }
     }
 
-    /// Writes a checkpoint and starts the clock of the next one.
-    fn save_checkpoint(&mut self) -> Result<()> {
-        self.position.seconds += self.clock.elapsed().as_secs_f64();
-        self.clock = Instant::now();
-        checkpoint::save(&self.options.out, &self.position, &self.objective.state()?)
-    }
-
     /// Measures the best weights and writes the result.
     fn finish(mut self, test: &Loader, before: Option<Evaluation>, data_digest: String) -> Result<RunResult> {
         let after = if self.objective.teacher_moves() {
@@ -244,9 +228,10 @@ impl Run<'_> {
         } else {
             before
         };
-        let best = load_safetensors(self.options.out.join(BEST_WEIGHTS))?;
         let network = self.objective.network();
-        network.set_weights(&best)?;
+        if let Some(best) = &self.best {
+            network.set_weights(best)?;
+        }
         let validation = self
             .validation
             .as_ref()
@@ -309,19 +294,4 @@ fn describe(record: &EpochRecord) -> String {
         text += &format!(" teacher {:.2}%", teacher.top1);
     }
     text + &format!(" {:.0} images/s", record.images_per_second)
-}
-
-fn first_difference(stored: &str, given: &str) -> String {
-    let mut stored = stored.lines().filter(|line| !line.is_empty());
-    let mut given = given.lines().filter(|line| !line.is_empty());
-    loop {
-        match (stored.next(), given.next()) {
-            (None, None) => return "another".to_owned(),
-            (stored, given) if stored == given => {}
-            (stored, given) => {
-                let [stored, given] = [stored, given].map(|line| line.unwrap_or("nothing"));
-                return format!("`{given}` where the run has `{stored}`");
-            }
-        }
-    }
 }

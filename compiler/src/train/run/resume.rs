@@ -1,0 +1,90 @@
+//! How a run stops and goes on: its checkpoints, and a run directory that fits the one resumed from.
+
+use std::time::Instant;
+
+use super::{BEST_WEIGHTS, Run};
+use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::record::write_metrics;
+use crate::train::{RESULT_FILE, Recipe};
+use crate::weights::save_safetensors;
+use crate::{Error, Result, files};
+
+impl Run<'_> {
+    /// What a resumed run goes on from: the newest checkpoint, if it is of this recipe and data.
+    pub(super) fn checkpoint_to_resume(&self) -> Result<Option<Checkpoint>> {
+        let out = &self.options.out;
+        if !self.options.resume {
+            return Ok(None);
+        }
+        let Some(checkpoint) = checkpoint::load_newest(out)? else {
+            return Ok(None);
+        };
+        let (stored, given) = (&checkpoint.position, &self.position);
+        if stored.recipe != given.recipe {
+            let stored = Recipe::load(out)?.to_toml()?;
+            let difference = first_difference(&stored, &self.recipe.to_toml()?);
+            return Err(Error::invalid("--resume", "the recipe of the run in --out", difference));
+        }
+        if stored.data != given.data {
+            let expected = format!("the images of the run in --out (sha256 {})", stored.data);
+            let got = format!("others in {} (sha256 {})", self.recipe.data, given.data);
+            return Err(Error::invalid("--resume", expected, got));
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// Brings the run directory to where a checkpoint stood, or to the start of a run.
+    pub(super) fn start(&mut self, checkpoint: Option<Checkpoint>) -> Result<()> {
+        let out = &self.options.out;
+        let best = out.join(BEST_WEIGHTS);
+        files::create_dir(&out.join("best"))?;
+        for directory in ["", "best", checkpoint::DIRECTORY] {
+            files::remove_leftovers(&out.join(directory))?;
+        }
+        match checkpoint {
+            Some(checkpoint) => {
+                self.objective.restore(&checkpoint.state)?;
+                self.position = checkpoint.position;
+                self.best = checkpoint.best;
+            }
+            None => checkpoint::clear(out)?,
+        }
+        if !self.is_done() {
+            files::remove(&out.join(RESULT_FILE))?;
+        }
+        match &self.best {
+            Some(weights) => save_safetensors(&best, weights, None)?,
+            None => files::remove(&best)?,
+        }
+        write_metrics(out, &self.position.records)?;
+        self.recipe.save(out)
+    }
+
+    /// Writes a checkpoint and starts the clock of the next one.
+    pub(super) fn save_checkpoint(&mut self) -> Result<()> {
+        self.position.seconds += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+        let checkpoint = Checkpoint {
+            position: self.position.clone(),
+            state: self.objective.state()?,
+            best: self.best.clone(),
+        };
+        checkpoint::save(&self.options.out, checkpoint)
+    }
+}
+
+/// The first line in which two recipes differ.
+fn first_difference(stored: &str, given: &str) -> String {
+    let mut stored = stored.lines().filter(|line| !line.is_empty());
+    let mut given = given.lines().filter(|line| !line.is_empty());
+    loop {
+        match (stored.next(), given.next()) {
+            (None, None) => return "another".to_owned(),
+            (stored, given) if stored == given => {}
+            (stored, given) => {
+                let [stored, given] = [stored, given].map(|line| line.unwrap_or("nothing"));
+                return format!("`{given}` where the run has `{stored}`");
+            }
+        }
+    }
+}
