@@ -14,6 +14,7 @@ pub mod onnx;
 pub mod passes;
 pub mod pilot;
 pub mod progress;
+mod tensorboard;
 pub mod train;
 pub mod verify;
 pub mod weights;

@@ -4,6 +4,7 @@
 //! share schedule, data, checkpoints and measurement.
 
 mod checkpoint;
+mod events;
 mod objective;
 mod prepare;
 mod recipe;

@@ -13,3 +13,4 @@ mod pipeline;
 mod pretrained;
 mod refusals;
 mod resume;
+mod tensorboard;

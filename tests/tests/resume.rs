@@ -68,8 +68,8 @@ fn start(workspace: &Workspace, arguments: &str, run: &str) -> Child {
     child
 }
 
-/// Everything a run leaves that is not a time.
-fn results(workspace: &Workspace, run: &str) -> (Vec<u8>, Value, Vec<Value>) {
+/// Everything a run leaves that is not a time: best weights, result, records, and how long its one event file is.
+fn results(workspace: &Workspace, run: &str) -> (Vec<u8>, Value, Vec<Value>, usize) {
     let without = |mut value: Value, key: &str| {
         value
             .as_object_mut()
@@ -78,6 +78,10 @@ fn results(workspace: &Workspace, run: &str) -> (Vec<u8>, Value, Vec<Value>) {
             .unwrap_or_else(|| panic!("no {key}"));
         value
     };
+    let events = workspace.path(run).join("tensorboard");
+    let mut event_files = workspace.entries();
+    event_files.retain(|path| path.starts_with(&events) && *path != events);
+    assert_eq!(event_files.len(), 1, "{event_files:?}");
     let metrics = String::from_utf8(workspace.read(format!("{run}/metrics.jsonl"))).unwrap();
     let epochs = metrics.lines().map(|line| serde_json::from_str(line).unwrap());
     (
@@ -86,6 +90,7 @@ fn results(workspace: &Workspace, run: &str) -> (Vec<u8>, Value, Vec<Value>) {
         epochs
             .map(|epoch| without(without(epoch, "images_per_second"), "data_wait_share"))
             .collect(),
+        workspace.read(event_files.remove(0)).len(),
     )
 }
 

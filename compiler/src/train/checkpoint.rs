@@ -63,6 +63,8 @@ pub(super) struct Position {
     pub(super) recipe: String,
     /// SHA-256 of all images, so that a run is not resumed with others.
     pub(super) data: String,
+    /// Bytes of the event file that belong to what is done.
+    pub(super) events: u64,
     /// Sums over the epoch's batches so far.
     pub(super) sums: Sums,
     /// The epochs done.

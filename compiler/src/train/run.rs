@@ -9,6 +9,7 @@ use askd_runtime::sha256_hex;
 use candle_core::Device;
 
 use super::checkpoint::{Position, Sums};
+use super::events::Events;
 use super::prepare::{Prepared, tensors};
 use super::record::{TeacherResult, write_metrics};
 use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport};
@@ -42,7 +43,7 @@ impl RunOptions {
 }
 
 /// Trains as the recipe says and writes the run directory: `recipe.toml`, `checkpoints/`, `metrics.jsonl`,
-/// `best/weights.safetensors`, `result.json`.
+/// `tensorboard/`, `best/weights.safetensors`, `result.json`.
 ///
 /// The validation images choose the best epoch; the test images are looked at once, at the end. A run that is already in
 /// `out` is replaced, unless the options say to resume it.
@@ -76,8 +77,8 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
     };
     let checkpoint = run.checkpoint_to_resume()?;
     let teacher_before = run.evaluate_teacher(Some(&test))?;
-    run.start(checkpoint)?;
-    run.train()?;
+    let events = run.start(checkpoint)?;
+    run.train(events)?;
     run.finish(&test, teacher_before, data_digest)
 }
 
@@ -101,7 +102,7 @@ struct Pace {
 }
 
 impl Run<'_> {
-    fn train(&mut self) -> Result<()> {
+    fn train(&mut self, mut events: Events) -> Result<()> {
         let per_epoch = self.loader.set.len();
         let total = self.recipe.epochs * per_epoch;
         let done = self.position.epoch * per_epoch + self.position.batch * self.recipe.batch;
@@ -109,7 +110,7 @@ impl Run<'_> {
         while !self.is_done() {
             let started = Instant::now();
             let images_before = self.position.sums.images;
-            let waited = self.train_epoch(&mut progress)?;
+            let waited = self.train_epoch(&mut progress, &mut events)?;
             let images = self.position.sums.images - images_before;
             let seconds = started.elapsed().as_secs_f64();
             let record = self.close_epoch(Pace {
@@ -117,9 +118,10 @@ impl Run<'_> {
                 data_wait_share: 100.0 * waited.as_secs_f64() / seconds,
             })?;
             progress.note(&describe(&record));
+            events.epoch(&record)?;
             self.position.records.push(record);
             write_metrics(&self.options.out, &self.position.records)?;
-            self.save_checkpoint()?;
+            self.save_checkpoint(&events)?;
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Run<'_> {
     }
 
     /// The rest of the current epoch; gives how long steps waited for their images.
-    fn train_epoch(&mut self, progress: &mut Progress) -> Result<Duration> {
+    fn train_epoch(&mut self, progress: &mut Progress, events: &mut Events) -> Result<Duration> {
         let mut batches = self.loader.epoch(self.position.epoch, self.position.batch)?;
         while !self.is_spent()
             && let Some(batch) = batches.next()
@@ -143,9 +145,9 @@ impl Run<'_> {
             let batch = batch?;
             let count = batch.len();
             let (images, labels) = tensors(batch, self.recipe.input, &self.options.device)?;
-            let report = self
-                .objective
-                .step(&images, &labels, &self.moment(self.position.step))?;
+            let at = self.moment(self.position.step);
+            let report = self.objective.step(&images, &labels, &at)?;
+            events.step(&at, &report, count)?;
             self.position.step += 1;
             self.position.batch += 1;
             self.position.sums.add(&report, count);
@@ -155,13 +157,13 @@ impl Run<'_> {
                 format!("loss {:.3} top1 {:.1}%", sums.mean_loss(), sums.top1())
             });
             if progress::interrupted() {
-                self.save_checkpoint()?;
+                self.save_checkpoint(events)?;
                 return Err(Error::Interrupted {
                     out: self.options.out.clone(),
                 });
             }
             if self.clock.elapsed() >= self.options.checkpoint_interval {
-                self.save_checkpoint()?;
+                self.save_checkpoint(events)?;
             }
         }
         Ok(batches.waited())

@@ -36,6 +36,7 @@ fn checkpoint(step: usize) -> Checkpoint {
             seconds: 0.1 + 0.2,
             recipe: "a recipe".to_owned(),
             data: "data".to_owned(),
+            events: 1 << 40,
             sums: Sums {
                 images: 8,
                 correct: 3,

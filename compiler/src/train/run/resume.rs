@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{BEST_WEIGHTS, Run};
 use crate::train::checkpoint::{self, Checkpoint};
+use crate::train::events::Events;
 use crate::train::record::write_metrics;
 use crate::train::{RESULT_FILE, Recipe};
 use crate::weights::save_safetensors;
@@ -33,8 +34,8 @@ impl Run<'_> {
         Ok(Some(checkpoint))
     }
 
-    /// Brings the run directory to where a checkpoint stood, or to the start of a run.
-    pub(super) fn start(&mut self, checkpoint: Option<Checkpoint>) -> Result<()> {
+    /// Brings the run directory to where a checkpoint stood, or to the start of a run; gives its event file.
+    pub(super) fn start(&mut self, checkpoint: Option<Checkpoint>) -> Result<Events> {
         let out = &self.options.out;
         let best = out.join(BEST_WEIGHTS);
         files::create_dir(&out.join("best"))?;
@@ -57,11 +58,13 @@ impl Run<'_> {
             None => files::remove(&best)?,
         }
         write_metrics(out, &self.position.records)?;
-        self.recipe.save(out)
+        self.recipe.save(out)?;
+        Events::open(out, self.position.events)
     }
 
     /// Writes a checkpoint and starts the clock of the next one.
-    pub(super) fn save_checkpoint(&mut self) -> Result<()> {
+    pub(super) fn save_checkpoint(&mut self, events: &Events) -> Result<()> {
+        self.position.events = events.sync()?;
         self.position.seconds += self.clock.elapsed().as_secs_f64();
         self.clock = Instant::now();
         let checkpoint = Checkpoint {
