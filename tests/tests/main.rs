@@ -4,6 +4,7 @@ mod bundle;
 mod cli;
 mod damage;
 mod damaged_data;
+mod distillation_parity;
 mod estimate;
 mod export;
 mod gradients;
