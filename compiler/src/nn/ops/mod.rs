@@ -18,6 +18,7 @@ mod max_pool;
 mod pool;
 mod sgd;
 mod support;
+mod taps;
 #[cfg(test)]
 mod testing;
 
@@ -34,6 +35,10 @@ pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
 pub use sgd::{SgdUpdate, sgd_update, sum_of_squares};
 
 pub use super::kernels::batch_norm::Activation;
+
+pub(crate) use support::runs_kernels;
+#[cfg(test)]
+pub(crate) use testing::as_compositions;
 
 /// The same operations made of candle's own: what runs on a GPU, and the tests' second reference.
 pub mod composition {

@@ -1,4 +1,7 @@
-//! What the tests of every operation share: numerical gradients, and runs on different numbers of threads.
+//! What the tests of every operation share: numerical gradients, runs on different numbers of threads, and a switch to the
+//! compositions.
+
+use std::cell::Cell;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::test_runner::{Config, RngSeed};
@@ -6,6 +9,23 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::nn::kernels::element::Element;
+
+thread_local! {
+    static COMPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `pass` with every operation as its composition, as on a device without kernels.
+pub(crate) fn as_compositions<T>(pass: impl FnOnce() -> T) -> T {
+    let before = COMPOSED.replace(true);
+    let result = pass();
+    COMPOSED.set(before);
+    result
+}
+
+/// Whether the compositions are asked for.
+pub(super) fn composed() -> bool {
+    COMPOSED.get()
+}
 
 /// A few cases from a fixed seed: the same ones in every run.
 pub(super) fn config(cases: u32) -> Config {
