@@ -134,8 +134,8 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Tensor`].
-    pub fn network(&self, dtype: DType) -> Result<Network> {
-        Network::new(self.graph.clone(), &self.weights, dtype, &Device::Cpu)
+    pub fn network(&self, dtype: DType, device: &Device) -> Result<Network> {
+        Network::new(self.graph.clone(), &self.weights, dtype, device)
     }
 
     /// What it was trained on and for.
@@ -230,7 +230,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
 /// [`Error::Runtime`], [`Error::Tensor`].
 pub fn compare(source: &Source, model: &[u8], images: &ImageSet) -> Result<(Parity, Evaluation)> {
     let loader = Loader::plain(images.clone(), source.recipe.preprocess()?, EVALUATION_BATCH);
-    let reference = predict(&mut source.network(REFERENCE)?, &loader)?;
+    let reference = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?;
     let mut session = Session::from_onnx(model, &SessionOptions::default())?;
     let exported = predict_session(&mut session, &loader)?;
     Ok((parity(&reference, &exported), exported.evaluation()))
@@ -282,7 +282,7 @@ fn check_parity(parity: &Parity) -> Result<()> {
 fn golden(source: &Source, test: &ImageSet) -> Result<GoldenData> {
     let images = test.select(0..test.len().min(GOLDEN_IMAGES));
     let loader = Loader::plain(images, source.recipe.preprocess()?, GOLDEN_IMAGES);
-    let outputs = predict(&mut source.network(REFERENCE)?, &loader)?.logits;
+    let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
     for batch in loader.epoch(0, 0)? {
         inputs.extend(batch?.images);

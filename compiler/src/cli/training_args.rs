@@ -9,7 +9,7 @@ use askd_compiler::{Error, Result};
 use candle_core::Device;
 use clap::ValueEnum;
 
-use super::Output;
+use super::{Output, device};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TrainingArgs {
@@ -82,13 +82,13 @@ pub(super) struct RunArgs {
     out: PathBuf,
 }
 
-/// Flags that say where the work is done; they never change a result's bits.
+/// Flags that say where the work is done. The number of threads never changes a result's bits.
 #[derive(Debug, clap::Args)]
 pub(super) struct MachineArgs {
     /// Threads [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
-    /// Where tensors live: cpu
+    /// Where the trainer's tensors live: cpu, cuda:N, or cuda for the first GPU, which needs a build with --features cuda
     #[arg(long, default_value = "cpu")]
     device: String,
 }
@@ -103,6 +103,17 @@ enum ScheduleKind {
 impl MachineArgs {
     /// Sets the thread count up and gives the device.
     pub(super) fn apply(&self) -> Result<Device> {
+        self.set_threads()?;
+        device::open(&self.device)
+    }
+
+    /// As [`Self::apply`], for work that is done on a CPU only; `why` says so to who asks for another device.
+    pub(super) fn apply_on_cpu(&self, why: &str) -> Result<Device> {
+        self.set_threads()?;
+        device::open_cpu(&self.device, why)
+    }
+
+    fn set_threads(&self) -> Result<()> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
                 return Err(Error::invalid("--threads", "1 to 1024", threads));
@@ -110,10 +121,7 @@ impl MachineArgs {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
             pool.map_err(|error| Error::invalid("--threads", "a thread pool of that size", error))?;
         }
-        match self.device.as_str() {
-            "cpu" => Ok(Device::Cpu),
-            other => Err(Error::invalid("--device", "cpu (this build has no other)", other)),
-        }
+        Ok(())
     }
 }
 

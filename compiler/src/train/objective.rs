@@ -86,7 +86,8 @@ pub struct StepReport {
     pub times: StepTimes,
 }
 
-/// How long the parts of a step took.
+/// How long the parts of a step took. A GPU works beside the program: what it has not done at the end of a part counts in
+/// the one that waits for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepTimes {
     /// All networks' passes, with losses and predictions.
