@@ -223,6 +223,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_fits_is_averaged_or_joined() {
+        let mut builder = GraphBuilder::new("test", [3, 4, 6]);
+        let x = builder.input();
+        let wide = builder.conv("wide", x, 5, 1, 1).unwrap();
+        let halved = builder.conv("halved", x, 3, 1, 2).unwrap();
+        let pooled = builder.push("pooled", Op::GlobalAveragePool, &[x]).unwrap();
+        let (joined, mean) = (
+            builder.push("joined", Op::Concat, &[x, wide, x]).unwrap(),
+            builder.push("mean", Op::Mean, &[pooled, pooled, pooled]).unwrap(),
+        );
+        assert_eq!(builder.shape(joined), Shape::Map([11, 4, 6]));
+        assert_eq!(builder.shape(mean), Shape::Vector(3));
+        let vectors = builder.push("vectors", Op::Concat, &[pooled, mean]).unwrap();
+        assert_eq!(builder.shape(vectors), Shape::Vector(6));
+        for (op, inputs) in [
+            (Op::Concat, &[x, halved][..]),
+            (Op::Concat, &[x, pooled]),
+            (Op::Concat, &[x]),
+            (Op::Concat, &[]),
+            (Op::Mean, &[x, wide]),
+            (Op::Mean, &[x]),
+            (Op::Mean, &[]),
+        ] {
+            let error = builder.push("bad", op, inputs).unwrap_err().to_string();
+            assert!(error.starts_with("node \"bad\" expects two or more"), "{error}");
+        }
+    }
+
+    #[test]
     fn hostile_sizes_are_errors() {
         let mut builder = GraphBuilder::new("test", [3, 2, 2]);
         let x = builder.input();

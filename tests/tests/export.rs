@@ -112,7 +112,7 @@ fn engines_agree_on_a_distilled_student() {
 }
 
 /// What no network of the registry has: batch norm on the image, windows that overlap, groups other than a channel each,
-/// ReLU6, a shuffle, bins of unequal size.
+/// ReLU6, a shuffle, bins of unequal size, maps averaged and joined.
 #[test]
 fn engines_agree_on_operations_in_other_settings() {
     let mut builder = GraphBuilder::new("settings", [4, 22, 28]);
@@ -149,6 +149,10 @@ fn engines_agree_on_operations_in_other_settings() {
     let pool = |height, width| Op::AdaptiveAveragePool { height, width };
     x = builder.push("unequal", pool(9, 8), &[x]).unwrap();
     x = builder.push("equal", pool(3, 4), &[x]).unwrap();
+    let narrow = builder.conv("narrow", x, 2, 1, 1).unwrap();
+    x = builder.push("joined", Op::Concat, &[x, narrow, x]).unwrap();
+    let flat = builder.relu("flat", x).unwrap();
+    x = builder.push("averaged", Op::Mean, &[x, flat, x]).unwrap();
     check(&with_classifier(builder, x));
 }
 

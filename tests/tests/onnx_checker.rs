@@ -54,7 +54,9 @@ fn other_operations() -> Graph {
     for (name, op) in operations {
         x = builder.push(name, op, &[x]).unwrap();
     }
-    let logits = builder.classifier("fc", x, 5).unwrap();
+    let joined = builder.push("joined", Op::Concat, &[x, x]).unwrap();
+    let mean = builder.push("mean", Op::Mean, &[joined, joined]).unwrap();
+    let logits = builder.classifier("fc", mean, 5).unwrap();
     builder.finish(&[(LOGITS, logits)])
 }
 

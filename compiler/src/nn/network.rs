@@ -242,6 +242,8 @@ impl Network {
             (Op::Relu6, [x]) => ops::relu6(x)?,
             (Op::Add, [a, b]) if activation == Activation::Relu => ops::add_relu(a, b)?,
             (Op::Add, [a, b]) => ops::add(a, b)?,
+            (Op::Mean, inputs) => ops::mean(inputs)?,
+            (Op::Concat, inputs) => ops::concat(inputs)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
             (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
             (

@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::nn::kernels::element::Element;
+use crate::nn::tape;
 
 /// A few cases from a fixed seed: the same ones in every run.
 pub(super) fn config(cases: u32) -> Config {
@@ -113,6 +114,22 @@ pub(super) fn check(
     assert_close("f32 output", &single_y, &y, 1e-4);
     for (i, (got, expected)) in single_grads.iter().zip(&grads).enumerate() {
         assert_close(&format!("f32 gradient of input {i}"), got, expected, 1e-3);
+    }
+}
+
+/// Holds the gradients that a tape finds in `f64` against candle's own.
+pub(super) fn check_tape(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let vars = variables::<f64>(shapes);
+    let (y, expected) = gradients(&vars, &op);
+    let inputs: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let (outputs, tape) = tape::record(|| op(&inputs).map(|y| vec![y])).unwrap();
+    assert_close("recorded output", &outputs[0], &y, 0.0);
+    let weighted = (&outputs[0] * random::<f64>(y.dims(), 99)).unwrap();
+    let mut got = weighted.sum_all().unwrap().backward().unwrap();
+    tape.backward(&mut got).unwrap();
+    for (i, (var, expected)) in vars.iter().zip(&expected).enumerate() {
+        let gradient = got.get(var).expect("every input has a gradient");
+        assert_close(&format!("recorded gradient of input {i}"), gradient, expected, 1e-12);
     }
 }
 
