@@ -16,7 +16,7 @@ use askd_compiler::estimate::peak_rss_mib;
 use askd_compiler::nn::kernels::memory::keep_freed_memory;
 use askd_compiler::nn::{Network, PassMode, SgdConfig, initialise};
 use askd_compiler::train::{Distillation, Method, Mode, Moment, Objective, Supervised};
-use askd_models::{Graph, LOGITS, NetworkConfig, build, distilled_student};
+use askd_models::{DistilledOptions, Graph, LOGITS, NetworkConfig, build, distilled_student};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
@@ -226,7 +226,7 @@ impl Case {
             "inference" => Runner::Inference(fresh(graph)?),
             "atsc" => {
                 let teacher_graph = build(teacher, &config)?;
-                let student = distilled_student(&graph, &teacher_graph, 2)?;
+                let student = distilled_student(&graph, &[&teacher_graph], &DistilledOptions::default())?;
                 let (student, teacher) = (fresh(student)?, fresh(teacher_graph)?);
                 Runner::Training(Box::new(SharedHead::new(adapting(), optimizer, student, teacher)?))
             }

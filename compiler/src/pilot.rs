@@ -6,6 +6,7 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use askd_models::{NodeCost, PROJECTOR};
 use askd_runtime::{Batch, Model, SessionOptions};
 use candle_core::Device;
 
@@ -237,13 +238,6 @@ fn facts(source: &Source, result: &RunResult) -> Result<ModelFacts> {
 
 /// What the projector adds: the cost of its nodes.
 fn projector_facts(recipe: &Recipe) -> Result<ProjectorFacts> {
-    let graph = recipe.graph()?;
-    let prefix = format!("{}.", askd_models::PROJECTOR);
-    let costs = graph
-        .nodes()
-        .iter()
-        .filter(|node| node.name.starts_with(&prefix))
-        .map(askd_models::Node::cost);
-    let (parameters, macs) = costs.fold((0, 0), |(p, m), cost| (p + cost.parameters, m + cost.macs));
+    let NodeCost { parameters, macs } = recipe.graph()?.cost_under(PROJECTOR);
     Ok(ProjectorFacts { parameters, macs })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use askd_models::{Graph, NetworkConfig, build, distilled_student};
+use askd_models::{DistilledOptions, Graph, NetworkConfig, build, distilled_student};
 use askd_runtime::{Input, Preprocess};
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +204,11 @@ impl Recipe {
         match &self.distillation {
             Some(distillation) => {
                 let teacher = build(&distillation.teacher, &self.network_config())?;
-                Ok(distilled_student(&student, &teacher, distillation.factor)?)
+                let options = DistilledOptions {
+                    factor: distillation.factor,
+                    ..DistilledOptions::default()
+                };
+                Ok(distilled_student(&student, &[&teacher], &options)?)
             }
             None => Ok(student),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use askd_models::{NetworkConfig, build, distilled_student};
+use askd_models::{DistilledOptions, NetworkConfig, build, distilled_student};
 use candle_core::{DType, Device};
 
 use super::*;
@@ -29,7 +29,11 @@ fn networks() -> (Network, Network) {
 fn networks_named(student: &str, teacher: &str) -> (Network, Network) {
     let config = NetworkConfig::new([1, 12, 12], CLASSES);
     let teacher = build(teacher, &config).unwrap();
-    let student = distilled_student(&build(student, &config).unwrap(), &teacher, 4).unwrap();
+    let options = DistilledOptions {
+        factor: 4,
+        ..DistilledOptions::default()
+    };
+    let student = distilled_student(&build(student, &config).unwrap(), &[&teacher], &options).unwrap();
     let network = |graph: Graph, seed| {
         let weights = initialise(&graph, seed);
         Network::new(graph, &weights, DType::F32, &Device::Cpu).unwrap()
