@@ -12,3 +12,4 @@ mod pipeline;
 mod pretrained;
 mod refusals;
 mod resume;
+mod several_teachers;
