@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use askd_compiler::distill::SharedHead;
+use askd_compiler::distill::{Adaptation, SharedHead, SharedHeadSettings};
 use askd_compiler::estimate::peak_rss_mib;
 use askd_compiler::nn::kernels::memory::keep_freed_memory;
 use askd_compiler::nn::{Network, PassMode, SgdConfig, initialise};
-use askd_compiler::train::{Distillation, Method, Mode, Moment, Objective, Supervised};
+use askd_compiler::train::{Moment, Objective, Supervised};
 use askd_models::{Graph, LOGITS, NetworkConfig, build, distilled_student};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
@@ -264,22 +264,13 @@ fn fresh(graph: Graph) -> Result<Network, Failure> {
 }
 
 /// `shared-head` with every term and a teacher that adapts: its dearest step.
-fn adapting() -> Distillation {
-    Distillation {
-        method: Method::Atsc,
-        mode: Mode::SharedHead,
-        teacher: TEACHER.to_owned(),
-        teacher_weights: PathBuf::new(),
-        teacher_digest: String::new(),
-        factor: 2,
-        feature_weight: 1.0,
-        student_weight: 1.0,
-        teacher_weight: 1.0,
-        anchor_weight: 0.1,
-        normalise: true,
-        teacher_rate: 0.01,
-        classifier_rate: 0.1,
-        adapt_start: 0.0,
-        adapt_stop: 1.0,
+fn adapting() -> SharedHeadSettings {
+    SharedHeadSettings {
+        adaptation: Adaptation {
+            rate: 0.01,
+            start: 0.0,
+            ..Adaptation::default()
+        },
+        ..SharedHeadSettings::atsc()
     }
 }

@@ -36,8 +36,8 @@ struct Cli {
 enum Command {
     Pilot(pilot::Args),
     List(list::Args),
-    Train(train::Args),
-    Distill(distill::Args),
+    Train(Box<train::Args>),
+    Distill(Box<distill::Args>),
     Estimate(estimate::Args),
     Eval(eval::Args),
     Export(export::Args),

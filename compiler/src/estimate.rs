@@ -98,8 +98,9 @@ struct Stretch {
 fn stretches(recipe: &Recipe, batches: usize) -> Vec<Stretch> {
     let (total, whole) = (recipe.steps(batches), recipe.epochs * batches);
     let step_at = |share: f64| ((share * whole as f64).ceil() as usize).min(total);
-    let [start, stop] = match &recipe.distillation {
-        Some(settings) if settings.teacher_rate > 0.0 => [settings.adapt_start, settings.adapt_stop].map(step_at),
+    let settings = recipe.distillation.as_ref().and_then(|d| d.method.shared_head());
+    let [start, stop] = match settings.map(|settings| settings.adaptation) {
+        Some(adaptation) if adaptation.rate > 0.0 => [adaptation.start, adaptation.stop].map(step_at),
         _ => [0, 0],
     };
     // from the middle of a kind, so that rounding at its ends does not matter

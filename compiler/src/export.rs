@@ -172,8 +172,11 @@ impl Source {
             facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
         }
         if let Some(distillation) = &self.recipe.distillation {
-            facts.insert("teacher".to_owned(), json!(distillation.teacher));
-            facts.insert("teacher_sha256".to_owned(), json!(distillation.teacher_digest));
+            let teachers = &distillation.teachers;
+            let networks: Vec<_> = teachers.iter().map(|teacher| teacher.network.as_str()).collect();
+            let digests: Vec<_> = teachers.iter().map(|teacher| teacher.digest.as_str()).collect();
+            facts.insert("teacher".to_owned(), json!(networks.join("+")));
+            facts.insert("teacher_sha256".to_owned(), json!(digests.join("+")));
         }
         Ok(facts)
     }

@@ -11,10 +11,11 @@ use candle_core::Device;
 
 use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, Seconds, SeedReport, percentile};
 use crate::data::{Augmentation, DataSpec, Part};
+use crate::distill::{Distillation, Method, SharedHeadSettings};
 use crate::evaluate::Predictions;
 use crate::export::{ExportOptions, Source, export};
 use crate::nn::SgdConfig;
-use crate::train::{BEST_WEIGHTS, Decay, Distillation, Method, Recipe, RunOptions, RunResult, Schedule, train};
+use crate::train::{BEST_WEIGHTS, Decay, Recipe, RunOptions, RunResult, Schedule, train};
 use crate::{Error, Result, files};
 
 pub use report::PilotReport;
@@ -100,7 +101,7 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
     let alone_recipe = recipe(STUDENT, STUDENT_EPOCHS);
     let (alone, alone_result) = run("student-alone", &alone_recipe)?;
     let weights = directory.join("teacher").join(BEST_WEIGHTS);
-    let distillation = Distillation::new(Method::Atsc, TEACHER, &weights)?;
+    let distillation = Distillation::new(Method::Atsc(SharedHeadSettings::atsc()), TEACHER, &weights)?;
     let atsc_recipe = Recipe {
         distillation: Some(distillation),
         ..alone_recipe

@@ -14,7 +14,7 @@ mod supervised;
 
 pub use objective::{Moment, Objective, State, StepReport, StepTimes};
 pub use prepare::objective;
-pub use recipe::{Distillation, Method, Mode, RECIPE_FILE, Recipe};
+pub use recipe::{RECIPE_FILE, Recipe};
 pub use record::{EpochRecord, RESULT_FILE, RunResult};
 pub use run::{BEST_WEIGHTS, RunOptions, train};
 pub use schedule::{Decay, Schedule};

@@ -91,20 +91,19 @@ fn values_out_of_range_are_named() {
         ));
         says(&line, &[flag.trim_start_matches("--")]);
     }
-    for flags in [
-        "--factor=0",
-        "--factor=3",
-        "--feature-weight=NaN",
-        "--student-weight=-1",
-        "--teacher-weight=inf",
-        "--anchor-weight=-1",
-        "--teacher-rate=-1",
-        "--classifier-rate=NaN",
-        "--adapt-start=0.8 --adapt-stop=0.5",
-        "--adapt-stop=2",
+    for (flags, name) in [
+        ("--factor=0", "factor"),
+        ("--factor=3", "factor"),
+        ("--feature-weight=NaN", "feature_weight"),
+        ("--student-weight=-1", "student_weight"),
+        ("--teacher-weight=inf", "teacher_weight"),
+        ("--anchor-weight=-1", "anchor_weight"),
+        ("--teacher-rate=-1", "adaptation.rate"),
+        ("--classifier-rate=NaN", "classifier_rate"),
+        ("--adapt-start=0.8 --adapt-stop=0.5", "adaptation.start"),
+        ("--adapt-stop=2", "stop"),
     ] {
-        let line = workspace.refused(&format!("{DISTILL} {flags}"));
-        says(&line, &[flags.trim_start_matches("--").split_once('=').unwrap().0]);
+        says(&workspace.refused(&format!("{DISTILL} {flags}")), &[name]);
     }
 }
 

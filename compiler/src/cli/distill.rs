@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use askd_compiler::train::{Distillation, Method, Mode, Recipe};
+use askd_compiler::distill::{
+    Adaptation, Distillation, METHODS, Method, Mode, Normalise, SharedHeadSettings, Teacher, Weighting,
+};
+use askd_compiler::train::Recipe;
 use askd_compiler::{Error, Result};
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 
 use super::Output;
 use super::training_args::{RunArgs, TrainingArgs};
@@ -35,11 +38,11 @@ pub(super) struct RecipeArgs {
     #[arg(long)]
     student: String,
     /// Method (`askd-compile list methods`)
-    #[arg(long, value_enum, default_value_t = Method::Atsc)]
-    method: Method,
+    #[arg(long, value_parser = PossibleValuesParser::new(METHODS.map(|method| method.name)), default_value = "atsc")]
+    method: String,
     /// Reading of ATSC's training step
-    #[arg(long, value_enum, default_value_t = Mode::SharedHead)]
-    mode: Mode,
+    #[arg(long, value_parser = PossibleValuesParser::new(["shared-head", "official-code"]), default_value = "shared-head")]
+    mode: String,
     /// Projector's reduction factor f: the larger, the smaller the projector
     #[arg(long, default_value_t = 2)]
     factor: usize,
@@ -55,9 +58,10 @@ pub(super) struct RecipeArgs {
     /// w: weight of the anchor that holds the teacher near its pretrained weights [default: 0.1 for atsc]
     #[arg(long)]
     anchor_weight: Option<f64>,
-    /// Divide the feature loss by the variance of the teacher's features [default: true for atsc]
-    #[arg(long, value_name = "true|false")]
-    normalise: Option<bool>,
+    /// What the feature loss is divided by: nothing, or the variance of the teacher's features over all elements or over
+    /// samples [default: elements for atsc, none for simkd]
+    #[arg(long, value_parser = PossibleValuesParser::new(["none", "elements", "samples"]))]
+    normalise: Option<String>,
     /// Rate of the teacher's encoder over the student's; 0 freezes it [default: 0.1 for atsc, 0 for simkd]
     #[arg(long)]
     teacher_rate: Option<f64>,
@@ -78,7 +82,7 @@ impl RecipeArgs {
     /// The recipe that the flags describe.
     pub(super) fn recipe(&self) -> Result<Recipe> {
         let mut recipe = self.training.recipe(&self.student)?;
-        if self.method != Method::Alone {
+        if self.method != "alone" {
             recipe.distillation = Some(distillation(self)?);
         }
         Ok(recipe)
@@ -91,40 +95,50 @@ pub(super) fn run(args: &Args) -> Result<Output> {
 
 /// The method's defaults with what the flags say.
 fn distillation(args: &RecipeArgs) -> Result<Distillation> {
-    let missing = |flag| {
-        Error::invalid(
-            flag,
-            format!("a teacher for method {}", method_name(args.method)),
-            "none",
-        )
+    let missing = |flag| Error::invalid(flag, format!("a teacher for method {}", args.method), "none");
+    let mut method = Method::defaults(&args.method).ok_or_else(|| missing("--method"))?;
+    if let Method::Simkd(settings) | Method::Atsc(settings) = &mut method {
+        set(settings, args);
+    }
+    let mut teachers = Vec::new();
+    if !matches!(method, Method::Dml(_)) {
+        let network = args.teacher.as_ref().ok_or_else(|| missing("--teacher"))?;
+        let weights = args
+            .teacher_weights
+            .as_ref()
+            .ok_or_else(|| missing("--teacher-weights"))?;
+        teachers.push(Teacher::new(network, weights)?);
+    }
+    Ok(Distillation {
+        method,
+        weighting: Weighting::Uniform,
+        teachers,
+    })
+}
+
+fn set(settings: &mut SharedHeadSettings, args: &RecipeArgs) {
+    if args.mode == "official-code" {
+        settings.mode = Mode::OfficialCode;
+    }
+    settings.factor = args.factor;
+    settings.normalise = match args.normalise.as_deref() {
+        Some("none") => Normalise::None,
+        Some("elements") => Normalise::Elements,
+        Some(_) => Normalise::Samples,
+        None => settings.normalise,
     };
-    let teacher = args.teacher.as_ref().ok_or_else(|| missing("--teacher"))?;
-    let weights = args
-        .teacher_weights
-        .as_ref()
-        .ok_or_else(|| missing("--teacher-weights"))?;
-    let mut distillation = Distillation::new(args.method, teacher, weights)?;
-    distillation.mode = args.mode;
-    distillation.factor = args.factor;
+    let Adaptation { rate, start, stop, .. } = &mut settings.adaptation;
     let overrides = [
-        (args.feature_weight, &mut distillation.feature_weight),
-        (args.student_weight, &mut distillation.student_weight),
-        (args.teacher_weight, &mut distillation.teacher_weight),
-        (args.anchor_weight, &mut distillation.anchor_weight),
-        (args.teacher_rate, &mut distillation.teacher_rate),
-        (args.classifier_rate, &mut distillation.classifier_rate),
-        (args.adapt_start, &mut distillation.adapt_start),
-        (args.adapt_stop, &mut distillation.adapt_stop),
+        (args.feature_weight, &mut settings.feature_weight),
+        (args.student_weight, &mut settings.student_weight),
+        (args.teacher_weight, &mut settings.teacher_weight),
+        (args.anchor_weight, &mut settings.anchor_weight),
+        (args.teacher_rate, rate),
+        (args.classifier_rate, &mut settings.classifier_rate),
+        (args.adapt_start, start),
+        (args.adapt_stop, stop),
     ];
     for (given, field) in overrides {
         *field = given.unwrap_or(*field);
     }
-    distillation.normalise = args.normalise.unwrap_or(distillation.normalise);
-    Ok(distillation)
-}
-
-fn method_name(method: Method) -> String {
-    method
-        .to_possible_value()
-        .map_or_else(String::new, |value| value.get_name().to_owned())
 }

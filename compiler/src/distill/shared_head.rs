@@ -8,21 +8,23 @@
 //! F_T is the map that the teacher's classifier pools. The teacher's batch norm keeps its pretrained statistics. With
 //! s = t = 0, no normalisation and a teacher that never adapts, this is SimKD.
 
+mod settings;
+
 use std::collections::BTreeMap;
 
 use askd_models::{CLASSIFIER, CLASSIFIER_MAP, Graph, LOGITS, Op, PROJECTED};
 use candle_core::{Tensor, Var};
 
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
-use crate::train::{
-    Distillation, Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group,
-};
+use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 use crate::{Error, Result};
+
+pub use settings::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, SharedHeadSettings};
 
 /// Student, projector and teacher around one classifier.
 #[derive(Debug)]
 pub struct SharedHead {
-    settings: Distillation,
+    settings: SharedHeadSettings,
     /// Student encoder + projector + the shared classifier.
     student: Network,
     teacher: Network,
@@ -38,7 +40,12 @@ impl SharedHead {
     ///
     /// # Errors
     /// [`Error::InvalidValue`] if the teacher has no classifier or the widths differ.
-    pub fn new(settings: Distillation, optimizer: SgdConfig, mut student: Network, teacher: Network) -> Result<Self> {
+    pub fn new(
+        settings: SharedHeadSettings,
+        optimizer: SgdConfig,
+        mut student: Network,
+        teacher: Network,
+    ) -> Result<Self> {
         let head = head_of(teacher.graph())?;
         let classifier = ["weight", "bias"].map(|suffix| teacher.trained()[&format!("{head}.{suffix}")].clone());
         for (suffix, var) in ["weight", "bias"].into_iter().zip(&classifier) {
@@ -75,11 +82,6 @@ impl SharedHead {
         })
     }
 
-    /// Whether teacher and classifier move at this moment.
-    fn adapts(&self, at: &Moment) -> bool {
-        self.settings.teacher_rate > 0.0 && (self.settings.adapt_start..self.settings.adapt_stop).contains(&at.progress)
-    }
-
     fn move_classifier(
         &mut self,
         features: &Tensor,
@@ -105,7 +107,8 @@ impl SharedHead {
 impl Objective for SharedHead {
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
         let (mut watch, mut times) = (Stopwatch::start(), StepTimes::default());
-        let adapts = self.adapts(at);
+        let teacher_rate = self.settings.adaptation.rate_at(at.progress);
+        let adapts = teacher_rate > 0.0;
         let teacher_mode = if adapts {
             PassMode::FrozenStatistics
         } else {
@@ -119,10 +122,10 @@ impl Objective for SharedHead {
         let target = pooled_to(&teacher_features, &projected)?;
         let variance = variance(&target)?;
         let feature_loss = ops::mean_squared_error(&projected, &target)?;
-        let compared = if self.settings.normalise {
-            (&feature_loss / &variance)?
-        } else {
-            feature_loss.clone()
+        let compared = match self.settings.normalise {
+            Normalise::None => feature_loss.clone(),
+            Normalise::Elements => (&feature_loss / &variance)?,
+            Normalise::Samples => (&feature_loss / sample_variance(&target)?)?,
         };
         let mut loss = (compared * self.settings.feature_weight)?;
         let mut terms = vec![
@@ -156,7 +159,7 @@ impl Objective for SharedHead {
         self.student_optimizer.step(&gradients, at.rate, at.step)?;
         if adapts {
             self.teacher_optimizer
-                .step(&gradients, at.rate * self.settings.teacher_rate, at.step)?;
+                .step(&gradients, at.rate * teacher_rate, at.step)?;
             terms.push(("anchor_distance", self.teacher_optimizer.anchor_distance()?));
         }
         watch.lap(&mut times.optimizer);
@@ -181,7 +184,7 @@ impl Objective for SharedHead {
     }
 
     fn teacher_moves(&self) -> bool {
-        self.settings.teacher_rate > 0.0
+        self.settings.adaptation.rate > 0.0
     }
 
     fn state(&self) -> Result<State> {
@@ -229,6 +232,11 @@ fn pooled_to(features: &Tensor, projected: &Tensor) -> Result<Tensor> {
 /// Variance over all elements.
 fn variance(x: &Tensor) -> Result<Tensor> {
     Ok(x.broadcast_sub(&x.mean_all()?)?.sqr()?.mean_all()?)
+}
+
+/// Variance over the samples at each element, mean over the elements.
+fn sample_variance(x: &Tensor) -> Result<Tensor> {
+    Ok(x.broadcast_sub(&x.mean_keepdim(0)?)?.sqr()?.mean_all()?)
 }
 
 fn scalar(x: &Tensor) -> Result<f64> {

@@ -4,12 +4,12 @@ use askd_models::build;
 use candle_core::{DType, Device, Tensor};
 
 use super::{Objective, Recipe, Supervised};
-use crate::Result;
 use crate::data::{Batch, Loader, Part, split_validation};
-use crate::distill::SharedHead;
+use crate::distill::{Method, SharedHead};
 use crate::evaluate::EVALUATION_BATCH;
 use crate::nn::{Network, initialise};
 use crate::weights::import;
+use crate::{Error, Result};
 
 /// What a recipe describes, ready for the first step.
 pub(crate) struct Prepared {
@@ -52,25 +52,36 @@ impl Prepared {
 /// The objective that a recipe describes, with fresh student weights and the teacher's loaded.
 ///
 /// # Errors
-/// [`Error::WeightsMismatch`](crate::Error::WeightsMismatch) if the teacher's checkpoint does not fit,
-/// [`Error::Network`](crate::Error::Network), [`Error::Tensor`](crate::Error::Tensor).
+/// [`Error::WeightsMismatch`] if a teacher's checkpoint does not fit, [`Error::Malformed`] if it is not the one whose digest
+/// the recipe has, [`Error::InvalidValue`] for settings that [`Distillation::check`](crate::distill::Distillation::check)
+/// refuses, [`Error::Network`], [`Error::Tensor`].
 pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<dyn Objective>> {
     let graph = recipe.graph()?;
     let weights = initialise(&graph, recipe.seed);
     let network = Network::new(graph, &weights, dtype, device)?;
-    match &recipe.distillation {
-        Some(distillation) => {
-            let graph = build(&distillation.teacher, &recipe.network_config())?;
-            let weights = import(&graph, &distillation.teacher_weights)?;
-            let teacher = Network::new(graph, &weights, dtype, device)?;
-            Ok(Box::new(SharedHead::new(
-                distillation.clone(),
-                recipe.optimizer,
-                network,
-                teacher,
-            )?))
-        }
-        None => Ok(Box::new(Supervised::new(network, recipe.optimizer))),
+    let Some(distillation) = &recipe.distillation else {
+        return Ok(Box::new(Supervised::new(network, recipe.optimizer)));
+    };
+    distillation.check()?;
+    let mut teachers = Vec::new();
+    for teacher in &distillation.teachers {
+        teacher.check_digest()?;
+        let graph = build(&teacher.network, &recipe.network_config())?;
+        let weights = import(&graph, &teacher.weights)?;
+        teachers.push(Network::new(graph, &weights, dtype, device)?);
+    }
+    match (&distillation.method, teachers.pop()) {
+        (Method::Simkd(settings) | Method::Atsc(settings), Some(teacher)) => Ok(Box::new(SharedHead::new(
+            settings.clone(),
+            recipe.optimizer,
+            network,
+            teacher,
+        )?)),
+        (method, _) => Err(Error::invalid(
+            "distillation.method.name",
+            "simkd or atsc",
+            method.name(),
+        )),
     }
 }
 
@@ -81,7 +92,7 @@ pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<d
 /// - returns: images `(N, C, H, W)`, labels `(N)`
 ///
 /// # Errors
-/// [`Error::Tensor`](crate::Error::Tensor) if the images are of another shape.
+/// [`Error::Tensor`] if the images are of another shape.
 pub(crate) fn tensors(batch: Batch, shape: [usize; 3], device: &Device) -> Result<(Tensor, Tensor)> {
     let count = batch.len();
     let [channels, height, width] = shape;

@@ -1,6 +1,6 @@
 //! Everything that decides a run's result, resolved and stored with it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use askd_models::{Graph, NetworkConfig, build, distilled_student};
 use askd_runtime::{Input, Preprocess};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Decay, Schedule};
 use crate::bundle::input_of;
 use crate::data::{Augmentation, DataSpec, ImageSet};
+use crate::distill::Distillation;
 use crate::nn::SgdConfig;
 use crate::{Error, Result, files};
 
@@ -53,119 +54,6 @@ pub struct Recipe {
     pub distillation: Option<Distillation>,
 }
 
-/// Distillation methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Method {
-    /// The student without a teacher, on labels: the baseline in the same loop.
-    Alone,
-    /// Reused, frozen teacher classifier (arXiv:2203.14001).
-    Simkd,
-    /// Adaptive teaching with a shared classifier (arXiv:2406.08528).
-    Atsc,
-}
-
-/// Readings of ATSC's training step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Mode {
-    /// The classifier moves on the teacher's features, the encoders on the feature loss with its stabilisers.
-    SharedHead,
-}
-
-/// The teacher and the weights of the losses; symbols as in the paper and its code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Distillation {
-    /// The method.
-    pub method: Method,
-    /// Which reading of ATSC.
-    pub mode: Mode,
-    /// Registered network of the teacher.
-    pub teacher: String,
-    /// The teacher's checkpoint.
-    pub teacher_weights: PathBuf,
-    /// SHA-256 of that file.
-    pub teacher_digest: String,
-    /// Projector's reduction factor f.
-    pub factor: usize,
-    /// beta: weight of the feature loss L_F.
-    pub feature_weight: f64,
-    /// s: weight of the student's cross-entropy through the shared classifier.
-    pub student_weight: f64,
-    /// t: weight of the teacher's cross-entropy in the step of its encoder.
-    pub teacher_weight: f64,
-    /// w: weight of the anchor that holds the teacher near its pretrained weights.
-    pub anchor_weight: f64,
-    /// Whether L_F is divided by the variance of the teacher's features.
-    pub normalise: bool,
-    /// Teacher encoder's rate over the student's; 0 freezes it.
-    pub teacher_rate: f64,
-    /// Shared classifier's rate over the student's, while the teacher adapts; 0 freezes it.
-    pub classifier_rate: f64,
-    /// Share of the run after which the teacher begins to adapt.
-    pub adapt_start: f64,
-    /// Share of the run after which the teacher freezes.
-    pub adapt_stop: f64,
-}
-
-impl Distillation {
-    /// The settings of `method` for a teacher: SimKD's are the paper's, ATSC's those that held on small runs
-    /// (docs/benchmarks.md, "Choosing the defaults").
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the checkpoint cannot be read.
-    pub fn new(method: Method, teacher: &str, teacher_weights: &Path) -> Result<Self> {
-        let bytes = std::fs::read(teacher_weights).map_err(Error::io(teacher_weights))?;
-        let adapts = method == Method::Atsc;
-        let on = |value: f64| if adapts { value } else { 0.0 };
-        Ok(Self {
-            method,
-            mode: Mode::SharedHead,
-            teacher: teacher.to_owned(),
-            teacher_weights: teacher_weights.to_owned(),
-            teacher_digest: askd_runtime::sha256_hex(&bytes),
-            factor: 2,
-            feature_weight: 1.0,
-            student_weight: on(1.0),
-            teacher_weight: on(1.0),
-            anchor_weight: on(0.1),
-            normalise: adapts,
-            teacher_rate: on(0.1),
-            classifier_rate: on(0.1),
-            adapt_start: 0.5,
-            adapt_stop: 1.0,
-        })
-    }
-
-    fn check(&self) -> Result<()> {
-        let weights = [
-            ("--feature-weight", self.feature_weight),
-            ("--student-weight", self.student_weight),
-            ("--teacher-weight", self.teacher_weight),
-            ("--anchor-weight", self.anchor_weight),
-            ("--teacher-rate", self.teacher_rate),
-            ("--classifier-rate", self.classifier_rate),
-        ];
-        for (name, value) in weights {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::invalid(name, "a number, 0 or more", value));
-            }
-        }
-        if !(0.0 <= self.adapt_start && self.adapt_start <= self.adapt_stop && self.adapt_stop <= 1.0) {
-            let got = format!("{} and {}", self.adapt_start, self.adapt_stop);
-            return Err(Error::invalid(
-                "--adapt-start, --adapt-stop",
-                "0 <= start <= stop <= 1",
-                got,
-            ));
-        }
-        Ok(())
-    }
-}
-
 impl Recipe {
     /// A recipe for a checkpoint that was trained elsewhere: only what a finished network needs is meant.
     pub fn for_checkpoint(network: &str, data: &DataSpec, images: &ImageSet, mean: Vec<f32>, std: Vec<f32>) -> Self {
@@ -195,16 +83,20 @@ impl Recipe {
         }
     }
 
-    /// The graph that is trained and ships: with a teacher, student encoder + projector + shared classifier.
+    /// The graph that is trained and ships: with a shared classifier, student encoder + projector + that classifier.
     ///
     /// # Errors
     /// [`Error::Network`].
     pub fn graph(&self) -> Result<Graph> {
         let student = build(&self.network, &self.network_config())?;
-        match &self.distillation {
-            Some(distillation) => {
-                let teacher = build(&distillation.teacher, &self.network_config())?;
-                Ok(distilled_student(&student, &teacher, distillation.factor)?)
+        let shared = self.distillation.as_ref().and_then(|distillation| {
+            let teacher = distillation.teachers.first()?;
+            Some((distillation.method.shared_head()?, teacher))
+        });
+        match shared {
+            Some((settings, teacher)) => {
+                let teacher = build(&teacher.network, &self.network_config())?;
+                Ok(distilled_student(&student, &teacher, settings.factor)?)
             }
             None => Ok(student),
         }

@@ -7,7 +7,6 @@ use candle_core::{DType, Device};
 
 use super::*;
 use crate::nn::initialise;
-use crate::train::Method;
 use crate::weights::Weights;
 
 const CLASSES: usize = 4;
@@ -37,15 +36,21 @@ fn networks_named(student: &str, teacher: &str) -> (Network, Network) {
     (network(student, 1), network(teacher, 2))
 }
 
-fn settings(method: Method) -> Distillation {
-    let checkpoint = tempfile::NamedTempFile::new().unwrap();
-    Distillation {
+fn simkd() -> SharedHeadSettings {
+    SharedHeadSettings {
         factor: 4,
-        ..Distillation::new(method, "resnet14", checkpoint.path()).unwrap()
+        ..SharedHeadSettings::simkd()
     }
 }
 
-fn coupled(settings: Distillation) -> SharedHead {
+fn atsc() -> SharedHeadSettings {
+    SharedHeadSettings {
+        factor: 4,
+        ..SharedHeadSettings::atsc()
+    }
+}
+
+fn coupled(settings: SharedHeadSettings) -> SharedHead {
     let (student, teacher) = networks();
     SharedHead::new(settings, SGD, student, teacher).unwrap()
 }
@@ -131,12 +136,16 @@ fn simkd_step(
 
 #[test]
 fn without_its_own_terms_it_is_simkd_bit_for_bit() {
-    let settings = settings(Method::Simkd);
+    let settings = simkd();
     assert_eq!(
-        (settings.student_weight, settings.teacher_weight, settings.teacher_rate),
+        (
+            settings.student_weight,
+            settings.teacher_weight,
+            settings.adaptation.rate
+        ),
         (0.0, 0.0, 0.0)
     );
-    assert!(!settings.normalise && settings.feature_weight == 1.0);
+    assert!(settings.normalise == Normalise::None && settings.feature_weight == 1.0);
     let mut ours = coupled(settings);
     let (mut student, mut teacher) = networks();
     let untouched = teacher.weights().unwrap();
@@ -173,14 +182,19 @@ fn without_its_own_terms_it_is_simkd_bit_for_bit() {
 #[test]
 fn a_teacher_that_does_not_adapt_stays_whatever_the_student_does() {
     let (images, labels) = batch();
-    let frozen = Distillation {
-        teacher_rate: 0.0,
-        ..settings(Method::Atsc)
+    let frozen = SharedHeadSettings {
+        adaptation: Adaptation {
+            rate: 0.0,
+            ..Adaptation::default()
+        },
+        ..atsc()
     };
-    let late = Distillation {
-        adapt_start: 0.5,
-        adapt_stop: 0.75,
-        ..settings(Method::Atsc)
+    let late = SharedHeadSettings {
+        adaptation: Adaptation {
+            stop: 0.75,
+            ..Adaptation::default()
+        },
+        ..atsc()
     };
     for (settings, progress) in [(frozen, 0.5), (late.clone(), 0.49), (late.clone(), 0.75)] {
         let mut ours = coupled(settings);
@@ -208,7 +222,7 @@ fn networks_of_other_families_teach_and_learn() {
         for _ in 0..50 {
             teacher_network.forward(&images, PassMode::Train, &[LOGITS]).unwrap();
         }
-        let settings = settings(Method::Atsc);
+        let settings = atsc();
         let mut ours = SharedHead::new(settings, SGD, student_network, teacher_network).unwrap();
         let (before, teacher_before) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
         ours.step(&images, &labels, &moment(0, ADAPTING)).unwrap();
@@ -232,7 +246,7 @@ fn networks_of_other_families_teach_and_learn() {
 
 #[test]
 fn the_classifier_step_moves_the_classifier_alone() {
-    let mut ours = coupled(settings(Method::Atsc));
+    let mut ours = coupled(atsc());
     let (student, teacher) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
     let (images, labels) = batch();
     let features = ours
@@ -253,9 +267,9 @@ fn the_classifier_step_moves_the_classifier_alone() {
 #[test]
 fn the_encoder_step_leaves_the_classifier() {
     let (images, labels) = batch();
-    let mut ours = coupled(Distillation {
+    let mut ours = coupled(SharedHeadSettings {
         classifier_rate: 0.0,
-        ..settings(Method::Atsc)
+        ..atsc()
     });
     let (student, teacher) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
     for step in 0..3 {
@@ -280,7 +294,7 @@ fn the_encoder_step_leaves_the_classifier() {
 #[test]
 fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
     let (images, labels) = batch();
-    let settings = settings(Method::Atsc);
+    let settings = atsc();
     assert!(settings.student_weight > 0.0 && settings.teacher_weight > 0.0);
     let (_, mut teacher) = networks();
     let features = teacher
@@ -311,9 +325,9 @@ fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
 fn the_anchor_holds_the_teacher_and_its_statistics_stay() {
     let (images, labels) = batch();
     let run = |anchor_weight| {
-        let mut ours = coupled(Distillation {
+        let mut ours = coupled(SharedHeadSettings {
             anchor_weight,
-            ..settings(Method::Atsc)
+            ..atsc()
         });
         let before = ours.teacher.weights().unwrap();
         let distances: Vec<f64> = (0..20)
