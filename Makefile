@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime fmt clippy doc unit bench bench-train clean help
+.PHONY: pilot test onnxruntime fmt clippy doc unit bench bench-layers bench-train check-cuda clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -27,14 +27,20 @@ doc: ## rustdoc, warnings denied
 unit: onnxruntime $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
 	ASKD_PYTHON=$(CURDIR)/target/python/bin/python cargo test --workspace --locked
 
-bench: ## throughput of the training kernels
+bench: ## every operation of the trainer, forward and with gradients
 	cargo bench --locked -p askd-compiler --bench ops
+
+bench-layers: ## every layer of a network against its floor (BENCH_ARGS="vgg8" chooses networks)
+	cargo bench --locked -p askd-compiler --bench layers -- $(BENCH_ARGS)
 
 # PyTorch, to compare with: outside the tree, and no part of anything else here.
 PEERS ?= $(HOME)/.cache/askd/peers
 
 bench-train: $(PEERS)/.ready ## training steps and inference against PyTorch, in turn (BENCH_ARGS="vgg8" chooses cases)
 	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench train -- $(BENCH_ARGS)
+
+check-cuda: ## build with CUDA (CUDA_HOME names the toolkit), train on the GPU, or see the error where there is none
+	compiler/scripts/check_cuda.sh
 
 $(PEERS)/.ready: compiler/benches/peers/requirements.txt
 	python3 -m venv --clear $(PEERS)

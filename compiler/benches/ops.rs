@@ -1,197 +1,193 @@
-//! Rates of the training kernels against the matrix product under them.
+//! Every operation of the trainer, forward and with its gradients: `make bench`.
 //!
-//! `cargo bench -p askd-compiler --bench ops`; `RAYON_NUM_THREADS` sets the threads of all but the first table.
+//! Convolutions stand once for each path that they take. Throughput is in multiplications and additions of the direct
+//! algorithm (elements a second read as FLOP/s) for convolutions and linear layers, and in bytes of the input for the rest.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::Duration;
 
-use askd_compiler::nn::kernels::gemm::{MatrixRef, matmul};
 use askd_compiler::nn::ops::{
-    Activation, Conv2dConfig, add_relu, batch_norm_train, conv2d, cross_entropy, global_average_pool, linear, relu,
-    subsample_pad,
+    Activation, Conv2dConfig, MaxPoolConfig, SgdUpdate, adaptive_average_pool, add_relu, batch_norm_frozen,
+    batch_norm_train, channel_shuffle, conv2d, cross_entropy, global_average_pool, linear, max_pool,
+    mean_squared_error, relu, relu6, sgd_update, subsample_pad,
 };
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 64;
+const EPSILON: f64 = 1e-5;
 
-/// Median seconds of a call, after one that is not counted.
-fn seconds(mut body: impl FnMut()) -> f64 {
-    body();
-    let mut times: Vec<f64> = Vec::new();
-    let started = Instant::now();
-    while times.len() < 10 || (started.elapsed().as_secs_f64() < 0.4 && times.len() < 2000) {
-        let start = Instant::now();
-        body();
-        times.push(start.elapsed().as_secs_f64());
-    }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+fn variable(shape: &[usize]) -> Var {
+    let values = Tensor::randn(0f32, 1.0, shape, &Device::Cpu).and_then(|values| Var::from_tensor(&values));
+    values.expect("a tensor of random numbers")
 }
 
-/// The floor: forward, weight gradient and input gradient products of one image, on one thread.
-fn products() {
-    println!("matrix products of one image, one thread, GFLOP/s: forward, weight gradient");
-    for (m, k, n) in [
-        (16, 9, 784),
-        (16, 144, 784),
-        (32, 288, 196),
-        (64, 576, 49),
-        (64, 576, 196),
-        (128, 1152, 256),
+/// Measures `op` alone, then with the gradients of all its inputs.
+fn measure(
+    criterion: &mut Criterion,
+    name: &str,
+    throughput: Throughput,
+    shapes: &[&[usize]],
+    op: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
+    let inputs: Vec<Var> = shapes.iter().map(|shape| variable(shape)).collect();
+    let tracked: Vec<Tensor> = inputs.iter().map(|input| input.as_tensor().clone()).collect();
+    let detached: Vec<Tensor> = tracked.iter().map(Tensor::detach).collect();
+    let failed = "shapes that fit";
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(throughput);
+    group.bench_function("forward", |bencher| {
+        bencher.iter(|| black_box(op(&detached).expect(failed)));
+    });
+    group.bench_function("forward and backward", |bencher| {
+        bencher.iter(|| black_box(op(&tracked).and_then(|y| y.backward()).expect(failed)));
+    });
+    group.finish();
+}
+
+fn bytes(shape: &[usize]) -> Throughput {
+    Throughput::Bytes(4 * shape.iter().product::<usize>() as u64)
+}
+
+fn convolutions(criterion: &mut Criterion) {
+    // path, channels in and out, side, kernel, stride, groups
+    for (path, [inputs, outputs], side, kernel, stride, groups) in [
+        ("unfolded", [64, 128], 32, 3, 2, 1),
+        ("filtered by images", [128, 128], 16, 3, 1, 1),
+        ("filtered by channels", [512, 512], 4, 3, 1, 1),
+        ("pointwise", [96, 16], 8, 1, 1, 1),
+        ("pointwise, small maps", [160, 1280], 2, 1, 1, 1),
+        ("depthwise", [72, 72], 16, 3, 1, 72),
+        ("depthwise, stride 2", [72, 72], 16, 3, 2, 72),
+        ("depthwise, small maps", [480, 480], 2, 3, 1, 480),
+        ("grouped", [64, 64], 16, 3, 1, 4),
     ] {
-        let (weights, columns, gradient) = (vec![0.5f32; m * k], vec![0.5f32; k * n], vec![0.5f32; m * n]);
-        let (mut y, mut dw) = (vec![0f32; m * n], vec![0f32; m * k]);
-        let rate = |seconds: f64| 2.0 * (m * n * k) as f64 / seconds / 1e9;
-        let columns = MatrixRef::row_major(&columns, n);
-        let forward = seconds(|| matmul((m, n, k), &mut y, MatrixRef::row_major(&weights, k), columns, false));
-        let gradient = MatrixRef::row_major(&gradient, n).transposed();
-        let backward = seconds(|| matmul((k, m, n), &mut dw, columns, gradient, true));
-        println!(
-            "  {m:>4} x {k:>4} x {n:>4}  {:>6.1} {:>6.1}",
-            rate(forward),
-            rate(backward)
-        );
-    }
-}
-
-fn variable(shape: &[usize], spread: f64) -> Result<Var> {
-    Var::from_tensor(&Tensor::randn(0f32, spread as f32, shape, &Device::Cpu)?)
-}
-
-/// Milliseconds of `op` on a batch, forward, then forward and backward.
-fn line(name: &str, inputs: &[Var], op: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<()> {
-    let tensors: Vec<Tensor> = inputs.iter().map(|v| v.as_tensor().clone()).collect();
-    let failed = "the operation ran once already";
-    op(&tensors)?;
-    let detached: Vec<Tensor> = tensors.iter().map(|t| t.detach()).collect();
-    let forward = seconds(|| drop(black_box(op(&detached).expect(failed))));
-    let both = seconds(|| drop(black_box(op(&tensors).and_then(|y| y.backward()).expect(failed))));
-    println!("  {name:<34} {:>8.2} {:>8.2}", forward * 1e3, both * 1e3);
-    Ok(())
-}
-
-fn operations() -> Result<()> {
-    println!("operations on {BATCH} images, ms: forward, forward and backward");
-    let shapes = [
-        (1, 16, 28, 3, 1, 1),
-        (16, 16, 28, 3, 1, 1),
-        (16, 32, 28, 3, 2, 1),
-        (32, 32, 14, 3, 1, 1),
-    ];
-    let more = [
-        (64, 64, 7, 3, 1, 1),
-        (64, 64, 14, 1, 1, 1),
-        (64, 64, 14, 3, 1, 64),
-        (64, 64, 14, 3, 1, 4),
-    ];
-    for (ci, co, size, kernel, stride, groups) in shapes.into_iter().chain(more) {
-        let inputs = [
-            variable(&[BATCH, ci, size, size], 1.0)?,
-            variable(&[co, ci / groups, kernel, kernel], 0.1)?,
-        ];
         let config = Conv2dConfig {
             stride,
             padding: kernel / 2,
             groups,
         };
-        let name = format!("conv {kernel}x{kernel}/{stride} {ci}->{co} {size}x{size} groups {groups}");
-        line(&name, &inputs, |t| conv2d(&t[0], &t[1], &config))?;
+        let (out, depth) = (usize::div_ceil(side, stride), inputs / groups * kernel * kernel);
+        let operations = 2 * BATCH * outputs * out * out * depth;
+        measure(
+            criterion,
+            &format!("conv2d {path} {kernel}x{kernel} {inputs}->{outputs} {side}x{side}"),
+            Throughput::Elements(operations as u64),
+            &[
+                &[BATCH, inputs, side, side],
+                &[outputs, inputs / groups, kernel, kernel],
+            ],
+            |t| conv2d(&t[0], &t[1], &config),
+        );
     }
-    let image: &[usize] = &[BATCH, 16, 28, 28];
-    let inputs = [variable(image, 1.0)?, variable(&[16], 1.0)?, variable(&[16], 1.0)?];
-    line("batch norm + ReLU 16 28x28", &inputs, |t| {
-        Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-5, Activation::Relu)?.0)
-    })?;
-    line("ReLU 16 28x28", &[variable(image, 1.0)?], |t| relu(&t[0]))?;
-    line(
-        "add + ReLU 16 28x28",
-        &[variable(image, 1.0)?, variable(image, 1.0)?],
-        |t| add_relu(&t[0], &t[1]),
-    )?;
-    line("subsample + pad 16->32 28x28", &[variable(image, 1.0)?], |t| {
-        subsample_pad(&t[0], 2, 8, 8)
-    })?;
-    line("global average pool 16 28x28", &[variable(image, 1.0)?], |t| {
+}
+
+fn normalisations(criterion: &mut Criterion) {
+    for [channels, side] in [[64, 32], [480, 2]] {
+        let (map, one): (&[usize], &[usize]) = (&[BATCH, channels, side, side], &[channels]);
+        let name = format!("batch_norm train and ReLU {channels} {side}x{side}");
+        measure(criterion, &name, bytes(map), &[map, one, one], |t| {
+            Ok(batch_norm_train(&t[0], &t[1], &t[2], EPSILON, Activation::Relu)?.0)
+        });
+        let statistics = [
+            variable(one).as_detached_tensor(),
+            Tensor::ones(channels, candle_core::DType::F32, &Device::Cpu).expect("ones"),
+        ];
+        let name = format!("batch_norm frozen and ReLU {channels} {side}x{side}");
+        measure(criterion, &name, bytes(map), &[map, one, one], |t| {
+            let [mean, variance] = &statistics;
+            batch_norm_frozen(&t[0], (&t[1], &t[2]), (mean, variance), EPSILON, Activation::Relu)
+        });
+    }
+}
+
+fn pointwise(criterion: &mut Criterion) {
+    let map: &[usize] = &[BATCH, 64, 32, 32];
+    measure(criterion, "relu 64 32x32", bytes(map), &[map], |t| relu(&t[0]));
+    measure(criterion, "relu6 64 32x32", bytes(map), &[map], |t| relu6(&t[0]));
+    measure(criterion, "add_relu 64 32x32", bytes(map), &[map, map], |t| {
+        add_relu(&t[0], &t[1])
+    });
+    measure(criterion, "channel_shuffle 64 32x32", bytes(map), &[map], |t| {
+        channel_shuffle(&t[0], 4)
+    });
+    measure(criterion, "subsample_pad 64->128 32x32", bytes(map), &[map], |t| {
+        subsample_pad(&t[0], 2, 32, 32)
+    });
+}
+
+fn pools(criterion: &mut Criterion) {
+    let map: &[usize] = &[BATCH, 64, 32, 32];
+    for (kernel, padding) in [(2, 0), (3, 1)] {
+        let config = MaxPoolConfig {
+            kernel,
+            stride: 2,
+            padding,
+        };
+        let name = format!("max_pool {kernel}x{kernel}/2 64 32x32");
+        measure(criterion, &name, bytes(map), &[map], |t| max_pool(&t[0], &config));
+    }
+    measure(
+        criterion,
+        "adaptive_average_pool 64 32x32 to 8x8",
+        bytes(map),
+        &[map],
+        |t| adaptive_average_pool(&t[0], 8, 8),
+    );
+    measure(criterion, "global_average_pool 64 32x32", bytes(map), &[map], |t| {
         global_average_pool(&t[0])
-    })
+    });
 }
 
-struct Unit {
-    weights: Var,
-    gamma: Var,
-    beta: Var,
-    stride: usize,
+fn heads(criterion: &mut Criterion) {
+    let (inputs, classes) = (1280, 1000);
+    let operations = Throughput::Elements((2 * BATCH * inputs * classes) as u64);
+    let shapes: [&[usize]; 3] = [&[BATCH, inputs], &[classes, inputs], &[classes]];
+    measure(criterion, "linear 1280->1000", operations, &shapes, |t| {
+        linear(&t[0], &t[1], &t[2])
+    });
+    let labels = Tensor::from_iter((0..BATCH as u32).map(|i| i * 7 % classes as u32), &Device::Cpu).expect("labels");
+    let logits: &[usize] = &[BATCH, classes];
+    measure(criterion, "cross_entropy 1000", bytes(logits), &[logits], |t| {
+        cross_entropy(&t[0], &labels)
+    });
+    let map: &[usize] = &[BATCH, 256, 8, 8];
+    measure(criterion, "mean_squared_error 256 8x8", bytes(map), &[map, map], |t| {
+        mean_squared_error(&t[0], &t[1])
+    });
 }
 
-impl Unit {
-    fn new(ci: usize, co: usize, stride: usize) -> Result<Self> {
-        let weights = variable(&[co, ci, 3, 3], (2.0 / (9 * co) as f64).sqrt())?;
-        let gamma = Var::ones(co, DType::F32, &Device::Cpu)?;
-        Ok(Unit {
-            weights,
-            gamma,
-            beta: Var::zeros(co, DType::F32, &Device::Cpu)?,
-            stride,
-        })
-    }
-
-    fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        let y = conv2d(
-            x,
-            &self.weights,
-            &Conv2dConfig {
-                stride: self.stride,
-                padding: 1,
-                groups: 1,
-            },
-        )?;
-        Ok(batch_norm_train(&y, &self.gamma, &self.beta, 1e-5, activation)?.0)
-    }
-}
-
-/// Images a second through He et al.'s option-A networks of depth `6 blocks + 2`, cross-entropy and all gradients.
-fn network(blocks: usize) -> Result<()> {
-    let stem = Unit::new(1, 16, 1)?;
-    let mut units = Vec::new();
-    let mut channels = 16;
-    for width in [16, 32, 64] {
-        for _ in 0..blocks {
-            units.push([
-                Unit::new(channels, width, width / channels)?,
-                Unit::new(width, width, 1)?,
-            ]);
-            channels = width;
-        }
-    }
-    let (weights, offsets) = (variable(&[10, 64], 0.1)?, Var::zeros(10, DType::F32, &Device::Cpu)?);
-    let images = Tensor::randn(0f32, 1.0, (BATCH, 1, 28, 28), &Device::Cpu)?;
-    let labels = Tensor::from_iter((0..BATCH as u32).map(|i| i % 10), &Device::Cpu)?;
-    let forward = || -> Result<Tensor> {
-        let mut x = stem.forward(&images, Activation::Relu)?;
-        for [first, second] in &units {
-            let shortcut = match first.stride {
-                1 => x.clone(),
-                _ => subsample_pad(&x, first.stride, x.dim(1)? / 2, x.dim(1)? / 2)?,
-            };
-            x = second.forward(&first.forward(&x, Activation::Relu)?, Activation::None)?;
-            x = add_relu(&x, &shortcut)?;
-        }
-        cross_entropy(&linear(&global_average_pool(&x)?, &weights, &offsets)?, &labels)
+fn optimiser(criterion: &mut Criterion) {
+    let shape: &[usize] = &[512, 512, 3, 3];
+    let [weights, velocity, gradient, at] = [0; 4].map(|_| variable(shape).as_detached_tensor());
+    let update = SgdUpdate {
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 5e-4,
+        anchor: 0.1,
+        // the step's cost is the same, and the weights stay finite
+        rate: 0.0,
     };
-    forward()?.backward()?;
-    let failed = "the network ran once already";
-    let up = seconds(|| drop(black_box(forward().expect(failed))));
-    let both = seconds(|| drop(black_box(forward().and_then(|loss| loss.backward()).expect(failed))));
-    let depth = 6 * blocks + 2;
-    let rate = |seconds: f64| BATCH as f64 / seconds;
-    println!("  resnet{depth:<4} {:>8.0} {:>8.0}", rate(up), rate(both));
-    Ok(())
+    let mut group = criterion.benchmark_group("sgd_update 512x512x3x3");
+    group.throughput(bytes(shape));
+    group.bench_function("plain", |bencher| {
+        bencher.iter(|| sgd_update(&weights, &velocity, &gradient, None, &update).expect("shapes that fit"));
+    });
+    group.bench_function("anchored", |bencher| {
+        bencher.iter(|| sgd_update(&weights, &velocity, &gradient, Some(&at), &update).expect("shapes that fit"));
+    });
+    group.finish();
 }
 
-fn main() -> Result<()> {
-    products();
-    operations()?;
-    println!("networks on 1x28x28, batch {BATCH}, images/s: forward, forward and backward");
-    network(1)?;
-    network(3)
+criterion_group! {
+    name = operations;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600));
+    targets = convolutions, normalisations, pointwise, pools, heads, optimiser
 }
+criterion_main!(operations);

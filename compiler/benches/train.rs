@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use askd_compiler::distill::SharedHead;
+use askd_compiler::distill::{Adaptation, SharedHead, SharedHeadSettings, Weighting};
 use askd_compiler::estimate::peak_rss_mib;
 use askd_compiler::nn::kernels::memory::keep_freed_memory;
 use askd_compiler::nn::{Network, PassMode, SgdConfig, initialise};
-use askd_compiler::train::{Distillation, Method, Mode, Moment, Objective, Supervised};
-use askd_models::{Graph, LOGITS, NetworkConfig, build, distilled_student};
+use askd_compiler::train::{Moment, Objective, Supervised};
+use askd_models::{DistilledOptions, Graph, LOGITS, NetworkConfig, build, distilled_student};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
@@ -226,9 +226,15 @@ impl Case {
             "inference" => Runner::Inference(fresh(graph)?),
             "atsc" => {
                 let teacher_graph = build(teacher, &config)?;
-                let student = distilled_student(&graph, &teacher_graph, 2)?;
+                let student = distilled_student(&graph, &[&teacher_graph], &DistilledOptions::default())?;
                 let (student, teacher) = (fresh(student)?, fresh(teacher_graph)?);
-                Runner::Training(Box::new(SharedHead::new(adapting(), optimizer, student, teacher)?))
+                Runner::Training(Box::new(SharedHead::new(
+                    adapting(),
+                    Weighting::Uniform,
+                    optimizer,
+                    student,
+                    vec![teacher],
+                )?))
             }
             other => return Err(format!("case: expected train, inference or atsc, got {other}").into()),
         };
@@ -264,22 +270,13 @@ fn fresh(graph: Graph) -> Result<Network, Failure> {
 }
 
 /// `shared-head` with every term and a teacher that adapts: its dearest step.
-fn adapting() -> Distillation {
-    Distillation {
-        method: Method::Atsc,
-        mode: Mode::SharedHead,
-        teacher: TEACHER.to_owned(),
-        teacher_weights: PathBuf::new(),
-        teacher_digest: String::new(),
-        factor: 2,
-        feature_weight: 1.0,
-        student_weight: 1.0,
-        teacher_weight: 1.0,
-        anchor_weight: 0.1,
-        normalise: true,
-        teacher_rate: 0.01,
-        classifier_rate: 0.1,
-        adapt_start: 0.0,
-        adapt_stop: 1.0,
+fn adapting() -> SharedHeadSettings {
+    SharedHeadSettings {
+        adaptation: Adaptation {
+            rate: 0.01,
+            start: 0.0,
+            ..Adaptation::default()
+        },
+        ..SharedHeadSettings::atsc()
     }
 }

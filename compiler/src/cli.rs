@@ -3,6 +3,7 @@
 //! One file a command. Each turns its flags into library types and returns an [`Output`]; nothing in the library knows
 //! a flag.
 
+mod device;
 mod distill;
 mod estimate;
 mod eval;
@@ -10,6 +11,7 @@ mod export;
 mod inspect;
 mod list;
 mod pilot;
+mod study;
 mod train;
 mod training_args;
 mod verify;
@@ -35,9 +37,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pilot(pilot::Args),
+    Study(study::Args),
     List(list::Args),
-    Train(train::Args),
-    Distill(distill::Args),
+    Train(Box<train::Args>),
+    Distill(Box<distill::Args>),
     Estimate(estimate::Args),
     Eval(eval::Args),
     Export(export::Args),
@@ -90,11 +93,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command) -> Result<Output> {
     // only training ends with a checkpoint: everything else may end at once, as programs do
-    if matches!(command, Command::Pilot(_) | Command::Train(_) | Command::Distill(_)) {
+    if matches!(
+        command,
+        Command::Pilot(_) | Command::Study(_) | Command::Train(_) | Command::Distill(_)
+    ) {
         progress::handle_interrupts()?;
     }
     match command {
         Command::Pilot(args) => pilot::run(args),
+        Command::Study(args) => study::run(&args),
         Command::List(args) => list::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Distill(args) => distill::run(&args),

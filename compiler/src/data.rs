@@ -6,6 +6,7 @@
 mod archive;
 mod augment;
 mod cifar;
+mod degrade;
 mod idx;
 mod loader;
 mod map;
@@ -19,6 +20,7 @@ use askd_runtime::{Image, PixelFormat};
 use sha2::{Digest, Sha256};
 
 pub use augment::Augmentation;
+pub use degrade::{subset, with_label_noise};
 pub use loader::{Batch, Batches, Loader};
 pub use spec::{DataKind, DataSpec, Part};
 pub use split::split_validation;

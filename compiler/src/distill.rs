@@ -1,5 +1,19 @@
-//! Distillation methods: each is an [`Objective`](crate::train::Objective) of the one training loop.
+//! Distillation methods: each is an [`Objective`](crate::train::Objective) of the one training loop, with its settings beside
+//! it.
 
+mod divergence;
+mod dml;
+mod guard;
+mod kd;
+mod method;
+mod official_code;
+mod settings;
 mod shared_head;
 
-pub use shared_head::SharedHead;
+pub use dml::{Dml, MutualLearning};
+pub use guard::{Guarded, Incident, Trigger};
+pub use kd::{Kd, KnowledgeDistillation};
+pub use method::{METHODS, Method, MethodFacts};
+pub use official_code::OfficialCode;
+pub use settings::{Distillation, Teacher, Weighting};
+pub use shared_head::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, SharedHead, SharedHeadSettings};

@@ -36,6 +36,18 @@ pub enum Error {
         /// What was given.
         got: String,
     },
+    /// A recipe has a key that nothing reads.
+    #[error("{origin}: unknown key `{key}`{choice}, did you mean `{nearest}`?")]
+    UnknownKey {
+        /// The recipe file or flag that has it.
+        origin: String,
+        /// The key with its table.
+        key: String,
+        /// The setting on which it depends whether there is such a key; empty where none does.
+        choice: String,
+        /// The most similar key.
+        nearest: String,
+    },
     /// A checkpoint does not fit its network.
     #[error("{origin} does not fit {network}: {differences}")]
     WeightsMismatch {
@@ -81,8 +93,16 @@ pub enum Error {
     #[error(transparent)]
     Runtime(#[from] askd_runtime::Error),
     /// The tensor library failed.
-    #[error("tensor library: {0}")]
+    #[error("tensor library: {}", without_backtrace(.0))]
     Tensor(#[from] candle_core::Error),
+}
+
+/// The tensor library's error as one line: with `RUST_BACKTRACE` it would print a trace along with the message.
+fn without_backtrace(error: &candle_core::Error) -> &candle_core::Error {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => without_backtrace(inner),
+        error => error,
+    }
 }
 
 /// How a checkpoint's tensors differ from a network's parameters.
@@ -152,4 +172,19 @@ impl Error {
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_error_is_one_line_with_backtraces_on() {
+        let traced = candle_core::Error::WithBacktrace {
+            inner: Box::new(candle_core::Error::Msg("no memory".to_owned())),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        assert!(traced.to_string().lines().count() > 1);
+        assert_eq!(Error::from(traced).to_string(), "tensor library: no memory");
+    }
 }

@@ -63,15 +63,15 @@ pub fn estimate(recipe: &Recipe, device: &Device) -> Result<Estimate> {
     }
 
     let student = evaluation_seconds(run.objective.network(), &run.test)?;
-    let teacher = match run.objective.teacher() {
-        Some(teacher) => evaluation_seconds(teacher, &run.test)?,
-        None => 0.0,
-    };
-    let moves = run.objective.teacher_moves();
+    let mut teacher = 0.0;
+    for network in run.objective.teachers() {
+        teacher += evaluation_seconds(network, &run.test)?;
+    }
+    let moves = run.objective.teachers_move();
     let test = run.test.set.len() as f64;
     let validation = run.validation.as_ref().map_or(0.0, |loader| loader.set.len() as f64);
     let after_epoch = validation * (student + if moves { teacher } else { 0.0 });
-    // the teacher on test images before the run, and after it where it moved
+    // the teachers on test images before the run, and after it where they moved
     let around = test * teacher * if moves { 2.0 } else { 1.0 };
     let epochs = recipe.steps(batches).div_ceil(batches) as f64;
     let step = costs.seconds / costs.steps;
@@ -98,8 +98,9 @@ struct Stretch {
 fn stretches(recipe: &Recipe, batches: usize) -> Vec<Stretch> {
     let (total, whole) = (recipe.steps(batches), recipe.epochs * batches);
     let step_at = |share: f64| ((share * whole as f64).ceil() as usize).min(total);
-    let [start, stop] = match &recipe.distillation {
-        Some(settings) if settings.teacher_rate > 0.0 => [settings.adapt_start, settings.adapt_stop].map(step_at),
+    let settings = recipe.distillation.as_ref().and_then(|d| d.method.shared_head());
+    let [start, stop] = match settings.map(|settings| settings.adaptation) {
+        Some(adaptation) if adaptation.rate > 0.0 => [adaptation.start, adaptation.stop].map(step_at),
         _ => [0, 0],
     };
     // from the middle of a kind, so that rounding at its ends does not matter

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use askd_models::LOGITS;
 use askd_runtime::{Model, Preprocess, Session, SessionOptions};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{ImageSet, Loader};
@@ -123,11 +123,8 @@ pub fn predict(network: &mut Network, loader: &Loader) -> Result<Predictions> {
     };
     for batch in loader.epoch(0, 0)? {
         let batch = batch?;
-        let images = Tensor::from_vec(
-            batch.images,
-            (batch.labels.len(), channels, height, width),
-            &Device::Cpu,
-        )?;
+        let shape = (batch.labels.len(), channels, height, width);
+        let images = Tensor::from_vec(batch.images, shape, &network.device())?;
         let logits = network
             .forward(&images.to_dtype(network.dtype())?, PassMode::Inference, &[LOGITS])?
             .remove(0);

@@ -134,31 +134,13 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Tensor`].
-    pub fn network(&self, dtype: DType) -> Result<Network> {
-        Network::new(self.graph.clone(), &self.weights, dtype, &Device::Cpu)
+    pub fn network(&self, dtype: DType, device: &Device) -> Result<Network> {
+        Network::new(self.graph.clone(), &self.weights, dtype, device)
     }
 
     /// What it was trained on and for.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
-    }
-
-    /// Checks that the network takes these images and knows their classes.
-    ///
-    /// # Errors
-    /// [`Error::InvalidValue`].
-    pub fn check_images(&self, images: &ImageSet) -> Result<()> {
-        let recipe = &self.recipe;
-        if images.shape == recipe.input && images.classes.len() == recipe.classes {
-            return Ok(());
-        }
-        let describe = |shape: [usize; 3], classes: usize| format!("{shape:?} images of {classes} classes");
-        let expected = describe(recipe.input, recipe.classes);
-        Err(Error::invalid(
-            "--data",
-            expected,
-            describe(images.shape, images.classes.len()),
-        ))
     }
 
     fn provenance(&self) -> Result<Map<String, Value>> {
@@ -172,8 +154,11 @@ impl Source {
             facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
         }
         if let Some(distillation) = &self.recipe.distillation {
-            facts.insert("teacher".to_owned(), json!(distillation.teacher));
-            facts.insert("teacher_sha256".to_owned(), json!(distillation.teacher_digest));
+            let teachers = &distillation.teachers;
+            let networks: Vec<_> = teachers.iter().map(|teacher| teacher.network.as_str()).collect();
+            let digests: Vec<_> = teachers.iter().map(|teacher| teacher.digest.as_str()).collect();
+            facts.insert("teacher".to_owned(), json!(networks.join("+")));
+            facts.insert("teacher_sha256".to_owned(), json!(digests.join("+")));
         }
         Ok(facts)
     }
@@ -188,7 +173,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
     let (graph, weights) = source.compiled()?;
     let data = options.data.as_ref().unwrap_or(&source.recipe.data);
     let test = data.load(Part::Test)?;
-    source.check_images(&test)?;
+    source.recipe.check_images(&test)?;
     let model = source.onnx(options.batch, &test.classes)?;
     let (parity, runtime) = compare(source, &model, &test)?;
     check_parity(&parity)?;
@@ -230,7 +215,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
 /// [`Error::Runtime`], [`Error::Tensor`].
 pub fn compare(source: &Source, model: &[u8], images: &ImageSet) -> Result<(Parity, Evaluation)> {
     let loader = Loader::plain(images.clone(), source.recipe.preprocess()?, EVALUATION_BATCH);
-    let reference = predict(&mut source.network(REFERENCE)?, &loader)?;
+    let reference = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?;
     let mut session = Session::from_onnx(model, &SessionOptions::default())?;
     let exported = predict_session(&mut session, &loader)?;
     Ok((parity(&reference, &exported), exported.evaluation()))
@@ -282,7 +267,7 @@ fn check_parity(parity: &Parity) -> Result<()> {
 fn golden(source: &Source, test: &ImageSet) -> Result<GoldenData> {
     let images = test.select(0..test.len().min(GOLDEN_IMAGES));
     let loader = Loader::plain(images, source.recipe.preprocess()?, GOLDEN_IMAGES);
-    let outputs = predict(&mut source.network(REFERENCE)?, &loader)?.logits;
+    let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
     for batch in loader.epoch(0, 0)? {
         inputs.extend(batch?.images);

@@ -14,6 +14,8 @@ pub mod onnx;
 pub mod passes;
 pub mod pilot;
 pub mod progress;
+pub mod spread;
+pub mod study;
 mod tensorboard;
 pub mod train;
 pub mod verify;

@@ -1,5 +1,7 @@
 //! Layers, optimiser and initial weights: what training needs beyond the tensor library.
 
+#[cfg(test)]
+mod composition_tests;
 mod init;
 pub mod kernels;
 mod network;

@@ -5,11 +5,13 @@
 
 mod eliminate_dead;
 mod fold_batch_norm;
+mod merge_classifiers;
 
 use askd_models::Graph;
 
 pub use eliminate_dead::eliminate_dead;
 pub use fold_batch_norm::fold_batch_norm;
+pub use merge_classifiers::merge_classifiers;
 
 use crate::Result;
 use crate::weights::Weights;
@@ -31,6 +33,11 @@ pub const PASSES: &[Pass] = &[
         name: "eliminate-dead",
         description: "keep only what the logits need",
         run: eliminate_dead,
+    },
+    Pass {
+        name: "merge-classifiers",
+        description: "make the mean of several linear layers one linear layer",
+        run: merge_classifiers,
     },
     Pass {
         name: "fold-batch-norm",

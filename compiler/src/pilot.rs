@@ -6,15 +6,15 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use askd_models::{NodeCost, PROJECTOR};
 use askd_runtime::{Batch, Model, SessionOptions};
 use candle_core::Device;
 
 use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, Seconds, SeedReport, percentile};
-use crate::data::{Augmentation, DataSpec, Part};
+use crate::data::{DataSpec, Part};
 use crate::evaluate::Predictions;
 use crate::export::{ExportOptions, Source, export};
-use crate::nn::SgdConfig;
-use crate::train::{BEST_WEIGHTS, Decay, Distillation, Method, Recipe, RunOptions, RunResult, Schedule, train};
+use crate::train::{BEST_WEIGHTS, Layers, Origin, Recipe, RunOptions, RunResult, Setting, train};
 use crate::{Error, Result, files};
 
 pub use report::PilotReport;
@@ -26,10 +26,24 @@ pub const REPORT_FILE: &str = "report.json";
 pub const BUNDLE: &str = "student.askd";
 
 // Sized to ten minutes on two cores; rates, f and weights were chosen on the validation part: docs/benchmarks.md.
-const TEACHER: &str = "resnet20";
-const STUDENT: &str = "resnet8";
-const TEACHER_EPOCHS: usize = 10;
-const STUDENT_EPOCHS: usize = 10;
+const TEACHER: File = File {
+    name: "recipes/fashion-mnist-teacher.toml",
+    text: include_str!("../../recipes/fashion-mnist-teacher.toml"),
+};
+const ALONE: File = File {
+    name: "recipes/fashion-mnist-alone.toml",
+    text: include_str!("../../recipes/fashion-mnist-alone.toml"),
+};
+const ATSC: File = File {
+    name: "recipes/fashion-mnist-atsc.toml",
+    text: include_str!("../../recipes/fashion-mnist-atsc.toml"),
+};
+
+/// A recipe file that the program carries.
+struct File {
+    name: &'static str,
+    text: &'static str,
+}
 
 /// Runs before latency is measured.
 const WARM_UP_RUNS: usize = 100;
@@ -78,9 +92,12 @@ pub fn pilot(options: &PilotOptions) -> Result<PilotReport> {
 
 fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) -> Result<SeedReport> {
     let started = Instant::now();
-    let recipe = |network, epochs| Recipe {
-        max_steps: options.max_steps,
-        ..recipe(network, epochs, seed)
+    let recipe = |file: &File, weights: Option<&Path>| -> Result<Recipe> {
+        Ok(Recipe {
+            seed,
+            max_steps: options.max_steps,
+            ..file.recipe(weights)?
+        })
     };
     let run = |name: &str, recipe: &Recipe| -> Result<(Source, RunResult)> {
         let out = directory.join(name);
@@ -97,15 +114,10 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
         )?;
         Ok((Source::run(&out)?, result))
     };
-    let (teacher, teacher_result) = run("teacher", &recipe(TEACHER, TEACHER_EPOCHS))?;
-    let alone_recipe = recipe(STUDENT, STUDENT_EPOCHS);
-    let (alone, alone_result) = run("student-alone", &alone_recipe)?;
+    let (teacher, teacher_result) = run("teacher", &recipe(&TEACHER, None)?)?;
+    let (alone, alone_result) = run("student-alone", &recipe(&ALONE, None)?)?;
     let weights = directory.join("teacher").join(BEST_WEIGHTS);
-    let distillation = Distillation::new(Method::Atsc, TEACHER, &weights)?;
-    let atsc_recipe = Recipe {
-        distillation: Some(distillation),
-        ..alone_recipe
-    };
+    let atsc_recipe = recipe(&ATSC, Some(&weights))?;
     let (atsc, atsc_result) = run("student-atsc", &atsc_recipe)?;
 
     let export_started = Instant::now();
@@ -145,35 +157,17 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
     })
 }
 
-/// The recipe that teacher and student share but for network and epochs.
-fn recipe(network: &str, epochs: usize, seed: u64) -> Recipe {
-    let data = DataSpec::embedded();
-    Recipe {
-        network: network.to_owned(),
-        input: [1, 28, 28],
-        classes: 10,
-        mean: data.kind.mean(),
-        std: data.kind.std(),
-        data,
-        validation: 0.1,
-        epochs,
-        batch: 64,
-        seed,
-        max_steps: None,
-        schedule: Schedule {
-            learning_rate: 0.1,
-            warmup_epochs: 0.5,
-            decay: Decay::Cosine,
-        },
-        optimizer: SgdConfig {
-            nesterov: true,
-            ..SgdConfig::default()
-        },
-        augmentation: Augmentation {
-            crop_padding: 2,
-            horizontal_flip: true,
-        },
-        distillation: None,
+impl File {
+    /// What it describes, with these weights of its teacher.
+    fn recipe(&self, weights: Option<&Path>) -> Result<Recipe> {
+        let mut layers = Layers::training()?;
+        layers.text(self.name, self.text)?;
+        if let Some(weights) = weights {
+            let origin = Origin::Flag("--out".to_owned());
+            let weights = weights.display().to_string();
+            layers.settings(vec![Setting::new(origin, "distillation.teachers.0.weights", weights)])?;
+        }
+        layers.resolve()
     }
 }
 
@@ -238,13 +232,6 @@ fn facts(source: &Source, result: &RunResult) -> Result<ModelFacts> {
 
 /// What the projector adds: the cost of its nodes.
 fn projector_facts(recipe: &Recipe) -> Result<ProjectorFacts> {
-    let graph = recipe.graph()?;
-    let prefix = format!("{}.", askd_models::PROJECTOR);
-    let costs = graph
-        .nodes()
-        .iter()
-        .filter(|node| node.name.starts_with(&prefix))
-        .map(askd_models::Node::cost);
-    let (parameters, macs) = costs.fold((0, 0), |(p, m), cost| (p + cost.parameters, m + cost.macs));
+    let NodeCost { parameters, macs } = recipe.graph()?.cost_under(PROJECTOR);
     Ok(ProjectorFacts { parameters, macs })
 }

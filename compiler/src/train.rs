@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod events;
+mod layers;
 mod objective;
 mod prepare;
 mod recipe;
@@ -13,10 +14,11 @@ mod run;
 mod schedule;
 mod supervised;
 
+pub use layers::{Layers, Origin, Setting};
 pub use objective::{Moment, Objective, State, StepReport, StepTimes};
 pub use prepare::objective;
-pub use recipe::{Distillation, Method, Mode, RECIPE_FILE, Recipe};
-pub use record::{EpochRecord, RESULT_FILE, RunResult};
+pub use recipe::{RECIPE_FILE, Recipe};
+pub use record::{EpochRecord, RESULT_FILE, RunResult, epoch_records};
 pub use run::{BEST_WEIGHTS, RunOptions, train};
 pub use schedule::{Decay, Schedule};
 pub use supervised::Supervised;

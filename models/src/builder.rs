@@ -1,6 +1,6 @@
 //! Builds a [`Graph`] node by node, checking every shape.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{Conv2d, Error, Graph, Node, NodeId, Op, Result, Shape};
 
@@ -8,7 +8,7 @@ use crate::{Conv2d, Error, Graph, Node, NodeId, Op, Result, Shape};
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
-    names: HashSet<String>,
+    names: HashMap<String, NodeId>,
 }
 
 impl GraphBuilder {
@@ -27,7 +27,7 @@ impl GraphBuilder {
         };
         Self {
             graph,
-            names: HashSet::from(["image".to_owned()]),
+            names: HashMap::from([("image".to_owned(), NodeId(0))]),
         }
     }
 
@@ -52,19 +52,21 @@ impl GraphBuilder {
             expected,
             got: shapes,
         })?;
-        if !self.names.insert(name.to_owned()) {
+        let id = NodeId(self.graph.nodes.len());
+        if self.names.contains_key(name) {
             return Err(Error::DuplicateNode {
                 graph: self.graph.name.clone(),
                 name: name.to_owned(),
             });
         }
+        self.names.insert(name.to_owned(), id);
         self.graph.nodes.push(Node {
             name: name.to_owned(),
             op,
             inputs: inputs.to_vec(),
             shape,
         });
-        Ok(NodeId(self.graph.nodes.len() - 1))
+        Ok(id)
     }
 
     /// Convolution without bias, padded so that stride 1 keeps the size.
@@ -170,13 +172,21 @@ impl GraphBuilder {
 
     /// Appends all of `other` with `prefix.` before its node names, its input replaced by `x`; gives its outputs' ids.
     ///
+    /// A node that is here already, the same by name, operation and inputs, is taken as it is: after a part of a network
+    /// the whole of it adds the rest.
+    ///
     /// # Errors
     /// As [`Self::push`].
     pub fn append(&mut self, prefix: &str, other: &Graph, x: NodeId) -> Result<BTreeMap<String, NodeId>> {
         let mut ids = vec![x];
         for node in &other.nodes[1..] {
             let inputs: Vec<NodeId> = node.inputs.iter().map(|id| ids[id.0]).collect();
-            ids.push(self.push(&format!("{prefix}.{}", node.name), node.op, &inputs)?);
+            let name = format!("{prefix}.{}", node.name);
+            let same = |id: &&NodeId| self.graph.node(**id).op == node.op && self.graph.node(**id).inputs == inputs;
+            ids.push(match self.names.get(&name).filter(same) {
+                Some(present) => *present,
+                None => self.push(&name, node.op, &inputs)?,
+            });
         }
         Ok(other.outputs().map(|(name, id)| (name.to_owned(), ids[id.0])).collect())
     }
@@ -191,6 +201,7 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{FEATURES, LOGITS, NetworkConfig, build};
 
     #[test]
     fn a_wrong_shape_names_the_node() {
@@ -220,6 +231,54 @@ mod tests {
         let mut builder = GraphBuilder::new("test", [3, 8, 8]);
         let x = builder.relu("relu", builder.input()).unwrap();
         assert!(matches!(builder.relu("relu", x), Err(Error::DuplicateNode { .. })));
+    }
+
+    #[test]
+    fn appending_the_whole_after_a_part_adds_the_rest() {
+        let whole = build("resnet8", &NetworkConfig::new([3, 8, 8], 10)).unwrap();
+        let part = whole.keep_outputs(&[FEATURES]).unwrap();
+        let mut builder = GraphBuilder::new("test", [3, 8, 8]);
+        let x = builder.input();
+        let first = builder.append("net", &part, x).unwrap();
+        let second = builder.append("net", &whole, x).unwrap();
+        assert_eq!(first[FEATURES], second[FEATURES]);
+        // another input makes another node of the same name
+        let error = builder.append("net", &whole, first[FEATURES]).unwrap_err();
+        assert!(
+            matches!(error, Error::DuplicateNode { .. } | Error::ShapeMismatch { .. }),
+            "{error}"
+        );
+        let graph = builder.finish(&[(LOGITS, second[LOGITS])]);
+        assert_eq!(graph.nodes().len(), whole.nodes().len());
+    }
+
+    #[test]
+    fn only_what_fits_is_averaged_or_joined() {
+        let mut builder = GraphBuilder::new("test", [3, 4, 6]);
+        let x = builder.input();
+        let wide = builder.conv("wide", x, 5, 1, 1).unwrap();
+        let halved = builder.conv("halved", x, 3, 1, 2).unwrap();
+        let pooled = builder.push("pooled", Op::GlobalAveragePool, &[x]).unwrap();
+        let (joined, mean) = (
+            builder.push("joined", Op::Concat, &[x, wide, x]).unwrap(),
+            builder.push("mean", Op::Mean, &[pooled, pooled, pooled]).unwrap(),
+        );
+        assert_eq!(builder.shape(joined), Shape::Map([11, 4, 6]));
+        assert_eq!(builder.shape(mean), Shape::Vector(3));
+        let vectors = builder.push("vectors", Op::Concat, &[pooled, mean]).unwrap();
+        assert_eq!(builder.shape(vectors), Shape::Vector(6));
+        for (op, inputs) in [
+            (Op::Concat, &[x, halved][..]),
+            (Op::Concat, &[x, pooled]),
+            (Op::Concat, &[x]),
+            (Op::Concat, &[]),
+            (Op::Mean, &[x, wide]),
+            (Op::Mean, &[x]),
+            (Op::Mean, &[]),
+        ] {
+            let error = builder.push("bad", op, inputs).unwrap_err().to_string();
+            assert!(error.starts_with("node \"bad\" expects two or more"), "{error}");
+        }
     }
 
     #[test]

@@ -1,14 +1,25 @@
 //! Parameters, multiply-accumulates and memory of a graph.
 
+use std::iter::Sum;
+
 use crate::{Graph, Node, Op};
 
-/// What one node costs.
+/// What a node, or several together, cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeCost {
     /// Trained parameters; batch norm's running statistics are not counted.
     pub parameters: usize,
     /// Multiply-accumulates of convolutions and linear layers for one image.
     pub macs: usize,
+}
+
+impl Sum for NodeCost {
+    fn sum<I: Iterator<Item = Self>>(costs: I) -> Self {
+        costs.fold(Self::default(), |sum, cost| Self {
+            parameters: sum.parameters + cost.parameters,
+            macs: sum.macs + cost.macs,
+        })
+    }
 }
 
 impl Node {
@@ -45,6 +56,20 @@ impl Graph {
         self.nodes().iter().map(|node| node.cost().macs).sum()
     }
 
+    /// Cost of the nodes named `prefix` or `prefix.` and more: of [`crate::PROJECTOR`], what the projectors of a
+    /// distilled student cost.
+    pub fn cost_under(&self, prefix: &str) -> NodeCost {
+        let inside = |name: &str| {
+            name.strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.nodes()
+            .iter()
+            .filter(|node| inside(&node.name))
+            .map(Node::cost)
+            .sum()
+    }
+
     /// The most activation values alive at once for one image, when nodes run in order and each value is dropped after
     /// its last reader.
     pub fn peak_activations(&self) -> usize {
@@ -69,7 +94,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use crate::{GraphBuilder, NetworkConfig, build};
+    use crate::{GraphBuilder, NetworkConfig, NodeCost, build};
 
     /// Counts of the authors' networks, K = 100, 32x32 (ATSC code, counted in PyTorch).
     const PUBLISHED: [(&str, usize, usize); 14] = [
@@ -112,6 +137,17 @@ mod tests {
             let got = graph.parameter_count() as f64 / 1e6;
             assert!((got - millions).abs() < 0.05 * millions, "{name}: {got} M");
         }
+    }
+
+    #[test]
+    fn costs_are_told_apart_by_name() {
+        let graph = build("resnet8", &NetworkConfig::new([3, 32, 32], 10)).unwrap();
+        let head = graph.cost_under("linear");
+        assert_eq!((head.parameters, head.macs), (64 * 10 + 10, 64 * 10));
+        let stages = ["conv1", "bn1", "layer1", "layer2", "layer3", "linear"].map(|name| graph.cost_under(name));
+        let whole: NodeCost = stages.into_iter().sum();
+        assert_eq!((whole.parameters, whole.macs), (graph.parameter_count(), graph.macs()));
+        assert_eq!(graph.cost_under("layer"), NodeCost::default());
     }
 
     #[test]

@@ -24,7 +24,9 @@ mod registry;
 
 pub use builder::GraphBuilder;
 pub use count::NodeCost;
-pub use distilled::{CLASSIFIER, ENCODER, PROJECTED, PROJECTOR, distilled_student};
+pub use distilled::{
+    CLASSIFIER, DistilledOptions, ENCODER, OWN_LOGITS, PROJECTED, PROJECTOR, TeacherNames, distilled_student,
+};
 pub use error::Error;
 pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId};
 pub use op::{BATCH_NORM_EPSILON, Conv2d, Op, Parameter, Role, Shape};

@@ -35,6 +35,15 @@ impl Shape {
         }
     }
 
+    /// Whether the two differ in their channels at most.
+    fn joins(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Map([_, h, w]), Self::Map([_, other_h, other_w])) => (h, w) == (other_h, other_w),
+            (Self::Vector(_), Self::Vector(_)) => true,
+            _ => false,
+        }
+    }
+
     /// The dimensions without the batch.
     pub fn dims(&self) -> Vec<usize> {
         match self {
@@ -101,6 +110,14 @@ pub enum Op {
     Relu6,
     /// Sum of two maps of the same shape.
     Add,
+    /// Mean of two or more inputs of one shape, element by element.
+    ///
+    /// Source: ONNX `Mean`, <https://onnx.ai/onnx/operators/onnx__Mean.html>.
+    Mean,
+    /// Two or more maps of one height and width, or vectors, one behind the other along their channels.
+    ///
+    /// Source: ONNX `Concat`, <https://onnx.ai/onnx/operators/onnx__Concat.html>.
+    Concat,
     /// Option-A shortcut: every `stride`-th pixel, zero channels before and after.
     ///
     /// Source: He et al. 2015, arXiv:1512.03385, section 4.2; layout of the zero channels as in the `resnet.py` whose
@@ -194,6 +211,8 @@ impl Op {
             Self::Relu => "Relu",
             Self::Relu6 => "Relu6",
             Self::Add => "Add",
+            Self::Mean => "Mean",
+            Self::Concat => "Concat",
             Self::SubsamplePad { .. } => "SubsamplePad",
             Self::ChannelShuffle { .. } => "ChannelShuffle",
             Self::MaxPool { .. } => "MaxPool",
@@ -219,6 +238,18 @@ impl Op {
             (Self::Relu | Self::Relu6, _) => Err("one input".to_owned()),
             (Self::Add, [a, b]) if a == b => Ok(*a),
             (Self::Add, _) => Err("two inputs of one shape".to_owned()),
+            (Self::Mean, [first, rest @ ..]) if !rest.is_empty() && rest.iter().all(|shape| shape == first) => {
+                Ok(*first)
+            }
+            (Self::Mean, _) => Err("two or more inputs of one shape".to_owned()),
+            (Self::Concat, [first, rest @ ..]) if !rest.is_empty() && rest.iter().all(|shape| shape.joins(first)) => {
+                let channels = inputs.iter().map(Shape::channels).sum();
+                Ok(match first {
+                    Shape::Map([_, h, w]) => Shape::Map([channels, *h, *w]),
+                    Shape::Vector(_) => Shape::Vector(channels),
+                })
+            }
+            (Self::Concat, _) => Err("two or more vectors, or maps of one height and width".to_owned()),
             (Self::SubsamplePad { stride, before, after }, [Shape::Map([c, h, w])]) if *stride > 0 => Ok(Shape::Map([
                 before + c + after,
                 h.div_ceil(*stride),

@@ -111,10 +111,10 @@ fn bad_input_is_refused_as_in_training() {
             distill.replace("cifar10:ten", "cifar100:hundred"),
             ["good.safetensors", "misshaped"],
         ),
-        (format!("{distill} --adapt-stop 2"), ["--adapt-stop", "<= 1"]),
+        (format!("{distill} --adapt-stop 2"), ["--adapt-stop", "to 1"]),
         (
             distill.replace("--teacher-weights good.safetensors", ""),
-            ["--teacher-weights", "atsc"],
+            ["--teacher-weights", "resnet8"],
         ),
     ] {
         says(&workspace.refused(&arguments), &words);

@@ -5,7 +5,10 @@ use std::io::Cursor;
 use askd_compiler::onnx::{ModelInfo, write_model};
 use askd_compiler::passes;
 use askd_compiler::weights::Weights;
-use askd_models::{Conv2d, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, build, distilled_student, networks};
+use askd_models::{
+    Conv2d, DistilledOptions, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, build, distilled_student,
+    networks,
+};
 use askd_runtime::{Batch, Session, SessionOptions};
 use askd_tests::{Random, largest_difference, random_weights};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, Tensor, tvec};
@@ -100,19 +103,28 @@ fn engines_agree_on_gray_images() {
 
 #[test]
 fn engines_agree_on_a_distilled_student() {
-    for (student, teacher) in [
-        ("resnet8", "resnet8x4"),
-        ("resnet14x2", "resnet8x4"),
-        ("resnet8", "mobilenetv2_0.5"),
-        ("mobilenetv2_0.5", "vgg8"),
+    for (student, teachers, shared_trunk) in [
+        ("resnet8", &["resnet8x4"][..], false),
+        ("resnet14x2", &["resnet8x4"], false),
+        ("resnet8", &["mobilenetv2_0.5"], false),
+        ("mobilenetv2_0.5", &["vgg8"], false),
+        ("resnet8", &["resnet20", "vgg8"], false),
+        ("mobilenetv2_0.5", &["resnet20", "resnet8x4", "mobilenetv2_1.0"], false),
+        ("resnet8", &["resnet20", "vgg8", "mobilenetv2_0.5"], true),
     ] {
-        let (student, teacher) = (build(student, &CONFIG).unwrap(), build(teacher, &CONFIG).unwrap());
-        check(&distilled_student(&student, &teacher, 2).unwrap());
+        let options = DistilledOptions {
+            shared_trunk,
+            own_head: teachers.len() > 1,
+            ..DistilledOptions::default()
+        };
+        let teachers: Vec<Graph> = teachers.iter().map(|name| build(name, &CONFIG).unwrap()).collect();
+        let student = build(student, &CONFIG).unwrap();
+        check(&distilled_student(&student, &teachers.iter().collect::<Vec<_>>(), &options).unwrap());
     }
 }
 
 /// What no network of the registry has: batch norm on the image, windows that overlap, groups other than a channel each,
-/// ReLU6, a shuffle, bins of unequal size.
+/// ReLU6, a shuffle, bins of unequal size, maps averaged and joined.
 #[test]
 fn engines_agree_on_operations_in_other_settings() {
     let mut builder = GraphBuilder::new("settings", [4, 22, 28]);
@@ -149,6 +161,10 @@ fn engines_agree_on_operations_in_other_settings() {
     let pool = |height, width| Op::AdaptiveAveragePool { height, width };
     x = builder.push("unequal", pool(9, 8), &[x]).unwrap();
     x = builder.push("equal", pool(3, 4), &[x]).unwrap();
+    let narrow = builder.conv("narrow", x, 2, 1, 1).unwrap();
+    x = builder.push("joined", Op::Concat, &[x, narrow, x]).unwrap();
+    let flat = builder.relu("flat", x).unwrap();
+    x = builder.push("averaged", Op::Mean, &[x, flat, x]).unwrap();
     check(&with_classifier(builder, x));
 }
 

@@ -7,7 +7,9 @@ use std::process::Command;
 use askd_compiler::bundle::input_of;
 use askd_compiler::onnx::{ModelInfo, write_model};
 use askd_compiler::passes;
-use askd_models::{Graph, GraphBuilder, LOGITS, NetworkConfig, Op, build, distilled_student, networks};
+use askd_models::{
+    DistilledOptions, Graph, GraphBuilder, LOGITS, NetworkConfig, Op, build, distilled_student, networks,
+};
 use askd_runtime::Batch;
 use askd_tests::random_weights;
 use serde_json::{Value, json};
@@ -54,7 +56,9 @@ fn other_operations() -> Graph {
     for (name, op) in operations {
         x = builder.push(name, op, &[x]).unwrap();
     }
-    let logits = builder.classifier("fc", x, 5).unwrap();
+    let joined = builder.push("joined", Op::Concat, &[x, x]).unwrap();
+    let mean = builder.push("mean", Op::Mean, &[joined, joined]).unwrap();
+    let logits = builder.classifier("fc", mean, 5).unwrap();
     builder.finish(&[(LOGITS, logits)])
 }
 
@@ -70,7 +74,14 @@ fn the_onnx_checker_accepts_every_network() {
         .map(|network| network.build(&config).unwrap())
         .collect();
     let teacher = build("resnet8x4", &config).unwrap();
-    graphs.push(distilled_student(&build("resnet8", &config).unwrap(), &teacher, 4).unwrap());
+    let (student, other) = (build("resnet8", &config).unwrap(), build("vgg8", &config).unwrap());
+    let options = DistilledOptions {
+        factor: 4,
+        shared_trunk: true,
+        own_head: true,
+    };
+    graphs.push(distilled_student(&student, &[&teacher], &options).unwrap());
+    graphs.push(distilled_student(&student, &[&teacher, &other], &options).unwrap());
     graphs.push(other_operations());
 
     let dir = tempfile::tempdir().unwrap();

@@ -147,7 +147,7 @@ fn check_inspection(workspace: &Workspace, run: &str, result: &Value) {
 fn a_trained_network_becomes_a_bundle() {
     let workspace = workspace();
     let result = check_run(&workspace, "run", &EMBEDDED, "train --model resnet8");
-    assert_eq!(result["teacher"], Value::Null);
+    assert_eq!(result["teachers"], Value::Array(Vec::new()));
     check_inspection(&workspace, "run", &result);
     check_bundle(&workspace, "run", &EMBEDDED, "1", &result);
 }
@@ -179,8 +179,8 @@ fn a_teacher_makes_students_that_become_bundles() {
             continue;
         }
         assert!(result["parameters"].as_u64() > teacher["parameters"].as_u64());
-        assert_eq!(result["teacher"]["before"], teacher["test"]);
-        let moved = result["teacher"]["after"] != result["teacher"]["before"];
+        assert_eq!(result["teachers"][0]["before"], teacher["test"]);
+        let moved = result["teachers"][0]["after"] != result["teachers"][0]["before"];
         assert_eq!(moved, method == "atsc", "{result}");
         let manifest = workspace.read_json(format!("{run}-{batch}.askd/askd.json"));
         assert_eq!(manifest["provenance"]["teacher"], "resnet8");

@@ -49,14 +49,46 @@ fn unknown_names_meet_what_there_is() {
         &workspace.refused(&format!("{DISTILL} --method magic")),
         &["--method", "magic", "simkd"],
     );
-    says(
-        &workspace.refused(&format!("{TRAIN} --device cuda:0")),
-        &["--device", "cuda:0"],
-    );
-    says(
-        &workspace.refused("eval --model resnet8 --weights good.safetensors --data cifar10:ten --device cuda:0"),
-        &["--device", "cuda:0"],
-    );
+}
+
+/// These tests run in a build without CUDA, so that no machine has a GPU for them.
+#[test]
+fn a_device_that_is_not_there_is_never_replaced_by_the_cpu() {
+    let workspace = workspace();
+    let eval = "eval --model resnet8 --weights good.safetensors --data cifar10:ten";
+    for device in ["cuda", "cuda:0", "cuda:7"] {
+        for command in [
+            TRAIN,
+            DISTILL,
+            &format!("estimate {TRAIN}"),
+            &format!("estimate {DISTILL}"),
+            eval,
+            "pilot --out pilot",
+        ] {
+            let line = workspace.refused(&format!("{command} --device {device}"));
+            let expected = "--device: expected cpu (built without --features cuda; docs/cuda.md";
+            says(&line, &[expected, &format!(", got {device}")]);
+        }
+        let export = "export --model resnet8 --weights good.safetensors --data cifar10:ten --out x.askd";
+        for (command, why) in [
+            (export, "in f64 on the CPU"),
+            ("eval x.askd --data cifar10:ten", "ONNX Runtime"),
+        ] {
+            let line = workspace.refused(&format!("{command} --device {device}"));
+            says(&line, &["--device: expected cpu (", why, &format!("), got {device}")]);
+        }
+    }
+    for device in ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda0", "CUDA:0", "cpu:0", ""] {
+        for command in [TRAIN, eval] {
+            let line = workspace.refused(&format!("{command} --device={device}"));
+            let expected = format!("--device: expected cpu, cuda or cuda:N, got {device}");
+            assert!(line.ends_with(expected.trim_end()), "{line}");
+        }
+    }
+    // a run directory is evaluated in the trainer, on the device asked for
+    assert_eq!(workspace.run(TRAIN).code, Some(0));
+    let line = workspace.refused("eval run --data cifar10:ten --device cuda");
+    says(&line, &["built without --features cuda", "got cuda"]);
 }
 
 #[test]
@@ -102,7 +134,7 @@ fn values_out_of_range_are_named() {
         "--anchor-weight=-1",
         "--teacher-rate=-1",
         "--classifier-rate=NaN",
-        "--adapt-start=0.8 --adapt-stop=0.5",
+        "--adapt-stop=0.5 --adapt-start=0.8",
         "--adapt-stop=2",
     ] {
         let line = workspace.refused(&format!("{DISTILL} {flags}"));

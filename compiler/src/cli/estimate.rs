@@ -34,13 +34,13 @@ pub(super) struct Args {
 enum What {
     /// How long `train` with these flags would take
     #[command(after_help = "Example: askd-compile estimate train --model resnet20 --data fashion-mnist --epochs 10")]
-    Train(Planned<train::RecipeArgs>),
+    Train(Box<Planned<train::RecipeArgs>>),
     /// How long `distill` with these flags would take
     #[command(
         after_help = "Example: askd-compile estimate distill --teacher resnet20 --teacher-weights \
     out/teacher/best/weights.safetensors --student resnet8 --data fashion-mnist --epochs 10"
     )]
-    Distill(Planned<distill::RecipeArgs>),
+    Distill(Box<Planned<distill::RecipeArgs>>),
 }
 
 /// A command's flags, of which those that say where it writes mean nothing here.

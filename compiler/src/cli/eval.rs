@@ -44,14 +44,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
-    let device = args.machine.apply()?;
+    let is_run = |path: &PathBuf| path.join(RECIPE_FILE).is_file();
+    let device = match &args.bundle {
+        Some(bundle) if !is_run(bundle) => args.machine.apply_on_cpu("a bundle runs in ONNX Runtime on the CPU")?,
+        _ => args.machine.apply()?,
+    };
     let images = args.data.load(Part::Test)?;
     let evaluation = match (&args.bundle, &args.model, &args.weights) {
-        (Some(run), _, _) if run.join(RECIPE_FILE).is_file() => {
+        (Some(run), _, _) if is_run(run) => {
             let source = Source::run(run)?;
-            source.check_images(&images)?;
+            source.recipe().check_images(&images)?;
             let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
-            predict(&mut source.network(DType::F32)?, &loader)?.evaluation()
+            predict(&mut source.network(DType::F32, &device)?, &loader)?.evaluation()
         }
         (Some(bundle), _, _) => predict_bundle(bundle, &images)?.evaluation(),
         (None, Some(model), Some(weights)) => {

@@ -60,7 +60,8 @@ fn batch_dim(text: &str) -> std::result::Result<Batch, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
-    args.machine.apply()?;
+    args.machine
+        .apply_on_cpu("the exported model is held against the trainer's network in f64 on the CPU")?;
     let options = ExportOptions {
         batch: args.batch_dim,
         sequence: args.sequence,

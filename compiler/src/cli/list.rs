@@ -1,7 +1,7 @@
 //! `askd-compile list`.
 
 use askd_compiler::Result;
-use askd_compiler::train::Method;
+use askd_compiler::distill::METHODS;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -30,12 +30,6 @@ struct NetworkRow {
     macs: usize,
 }
 
-#[derive(Serialize)]
-struct MethodRow {
-    name: String,
-    description: String,
-}
-
 pub(super) fn run(args: &Args) -> Result<Output> {
     match args.what {
         What::Networks => networks(),
@@ -60,18 +54,6 @@ fn networks() -> Result<Output> {
 }
 
 fn methods() -> Result<Output> {
-    let mut rows = Vec::new();
-    let mut text = String::new();
-    for method in Method::value_variants() {
-        let Some(value) = method.to_possible_value() else {
-            continue;
-        };
-        let description = value.get_help().map(ToString::to_string).unwrap_or_default();
-        text += &format!("{:<8} {description}\n", value.get_name());
-        rows.push(MethodRow {
-            name: value.get_name().to_owned(),
-            description,
-        });
-    }
-    Output::new(text, &rows)
+    let lines = METHODS.map(|method| format!("{:<8} {} [{}]\n", method.name, method.description, method.source));
+    Output::new(lines.concat(), &METHODS)
 }

@@ -1,15 +1,18 @@
 //! `askd-compile train`.
 
 use askd_compiler::Result;
-use askd_compiler::train::Recipe;
+use askd_compiler::train::{Layers, Recipe};
 
 use super::Output;
-use super::training_args::{RunArgs, TrainingArgs};
+use super::training_args::{Flags, RunArgs, TrainingArgs};
 
 /// Train a network on labels: a teacher, or a student alone
+///
+/// With a recipe file that has a table named distillation it distils: any run can be repeated from its recipe.toml.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: askd-compile train --model resnet20 --data fashion-mnist --epochs 10 --out out/teacher"
+    after_help = "Examples:\n  askd-compile train --model resnet20 --data fashion-mnist --epochs 10 --out out/teacher\n  \
+    askd-compile train --recipe recipes/fashion-mnist-teacher.toml --seed 1 --out out/teacher"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -23,7 +26,7 @@ pub(super) struct Args {
 pub(super) struct RecipeArgs {
     /// Registered network (`askd-compile list networks`)
     #[arg(long)]
-    model: String,
+    model: Option<String>,
     #[command(flatten)]
     pub(super) training: TrainingArgs,
 }
@@ -31,7 +34,10 @@ pub(super) struct RecipeArgs {
 impl RecipeArgs {
     /// The recipe that the flags describe.
     pub(super) fn recipe(&self) -> Result<Recipe> {
-        self.training.recipe(&self.model)
+        let layers = self.training.over(Layers::training()?)?;
+        let mut flags = Flags::default();
+        flags.add("--model", "network", self.model.as_ref())?;
+        self.training.resolve(layers, flags)
     }
 }
 

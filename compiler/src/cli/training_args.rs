@@ -3,68 +3,79 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use askd_compiler::data::{Augmentation, DataSpec, Part};
-use askd_compiler::nn::SgdConfig;
-use askd_compiler::train::{Decay, Recipe, RunOptions, RunResult, Schedule};
+use askd_compiler::train::{Layers, Origin, Recipe, RunOptions, RunResult, Setting};
 use askd_compiler::{Error, Result};
 use candle_core::Device;
-use clap::ValueEnum;
+use serde::Serialize;
+use toml::Value;
 
-use super::Output;
+use super::{Output, device};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct TrainingArgs {
+    /// Recipe file (docs/recipes.md): what it says replaces defaults, and is replaced by flags
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Any key of a recipe, as schedule.decay.factor=0.2; the value is TOML, or text as it is; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Data set, KIND:PATH; fashion-mnist alone is the embedded part, others: cifar10:PATH, cifar100:PATH
     #[arg(long, value_name = "KIND:PATH")]
-    pub(super) data: DataSpec,
-    /// Passes over the training images
-    #[arg(long, default_value_t = 30)]
-    epochs: usize,
-    /// Images a step
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    /// Learning rate of the student, after warm-up
-    #[arg(long, default_value_t = 0.05)]
-    lr: f64,
-    /// How the rate falls
-    #[arg(long, value_enum, default_value_t = ScheduleKind::Cosine)]
-    schedule: ScheduleKind,
+    data: Option<String>,
+    /// Passes over the training images [default: 30]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images a step [default: 64]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Learning rate of the student, after warm-up [default: 0.05]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// How the rate falls: constant, step or cosine [default: cosine]
+    #[arg(long)]
+    schedule: Option<String>,
     /// Epochs after which a step schedule falls, comma separated
     #[arg(long, value_delimiter = ',', value_name = "EPOCH,...")]
     milestones: Vec<f64>,
-    /// What a step schedule multiplies the rate with
-    #[arg(long, default_value_t = 0.1)]
-    lr_factor: f64,
-    /// Epochs of linear warm-up
-    #[arg(long, default_value_t = 0.0, value_name = "EPOCHS")]
-    warmup: f64,
-    /// Momentum
-    #[arg(long, default_value_t = 0.9)]
-    momentum: f64,
-    /// Nesterov's momentum
+    /// What a step schedule multiplies the rate with [default: 0.1]
     #[arg(long)]
-    nesterov: bool,
-    /// Weight decay
-    #[arg(long, default_value_t = 5e-4)]
-    weight_decay: f64,
-    /// Share of each class's training images held out for validation
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE")]
-    validation: f64,
-    /// Black pixels around an image before the random crop; 0 for no crop
-    #[arg(long, default_value_t = 4, value_name = "PIXELS")]
-    crop_padding: usize,
+    lr_factor: Option<f64>,
+    /// Epochs of linear warm-up [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    warmup: Option<f64>,
+    /// Momentum [default: 0.9]
+    #[arg(long)]
+    momentum: Option<f64>,
+    /// Nesterov's momentum [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    nesterov: Option<bool>,
+    /// Weight decay [default: 0.0005]
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    /// Share of each class's training images held out for validation [default: 0.1]
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
+    /// Share of each class's remaining training images used [default: 1.0]
+    #[arg(long, value_name = "SHARE")]
+    subset: Option<f64>,
+    /// Share of training labels replaced by wrong ones; validation and test labels stay [default: 0.0]
+    #[arg(long, value_name = "SHARE")]
+    label_noise: Option<f64>,
+    /// Black pixels around an image before the random crop; 0 for no crop [default: 4]
+    #[arg(long, value_name = "PIXELS")]
+    crop_padding: Option<usize>,
     /// Do not mirror images
     #[arg(long)]
     no_flip: bool,
     /// Mean of pixels scaled to 0..1, one a channel [default: the data kind's]
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
-    mean: Vec<f32>,
+    mean: Vec<f64>,
     /// Standard deviation of pixels scaled to 0..1, one a channel [default: the data kind's]
     #[arg(long, value_delimiter = ',', value_name = "A,B,C")]
-    std: Vec<f32>,
-    /// Seed of weights, order and augmentation
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    std: Vec<f64>,
+    /// Seed of weights, order and augmentation [default: 0]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
     /// End after this many steps
     #[arg(long, value_name = "STEPS")]
     max_steps: Option<usize>,
@@ -78,35 +89,50 @@ pub(super) struct RunArgs {
     /// Go on from the newest checkpoint in --out, to the same bits as without the break
     #[arg(long)]
     resume: bool,
-    /// Seconds between checkpoints within an epoch; 0 for one after every step
-    #[arg(long, value_name = "SECONDS", default_value_t = RunOptions::CHECKPOINT_SECONDS as f64)]
-    checkpoint_seconds: f64,
     /// Run directory
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
 }
 
-/// Flags that say where the work is done; they never change a result's bits.
+/// How often there is something to go on from; it never changes a result's bits.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckpointArgs {
+    /// Seconds between checkpoints within an epoch; 0 for one after every step
+    #[arg(long, value_name = "SECONDS", default_value_t = RunOptions::CHECKPOINT_SECONDS as f64)]
+    checkpoint_seconds: f64,
+}
+
+/// Flags that say where the work is done. The number of threads never changes a result's bits.
 #[derive(Debug, clap::Args)]
 pub(super) struct MachineArgs {
     /// Threads [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
-    /// Where tensors live: cpu
+    /// Where the trainer's tensors live: cpu, cuda:N, or cuda for the first GPU, which needs a build with --features cuda
     #[arg(long, default_value = "cpu")]
     device: String,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ScheduleKind {
-    Constant,
-    Step,
-    Cosine,
-}
+/// The flags that are given, as settings of a recipe.
+#[derive(Debug, Default)]
+pub(super) struct Flags(Vec<Setting>);
 
 impl MachineArgs {
     /// Sets the thread count up and gives the device.
     pub(super) fn apply(&self) -> Result<Device> {
+        self.set_threads()?;
+        device::open(&self.device)
+    }
+
+    /// As [`Self::apply`], for work that is done on a CPU only; `why` says so to who asks for another device.
+    pub(super) fn apply_on_cpu(&self, why: &str) -> Result<Device> {
+        self.set_threads()?;
+        device::open_cpu(&self.device, why)
+    }
+
+    fn set_threads(&self) -> Result<()> {
         if let Some(threads) = self.threads {
             if !(1..=1024).contains(&threads) {
                 return Err(Error::invalid("--threads", "1 to 1024", threads));
@@ -114,63 +140,90 @@ impl MachineArgs {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
             pool.map_err(|error| Error::invalid("--threads", "a thread pool of that size", error))?;
         }
-        match self.device.as_str() {
-            "cpu" => Ok(Device::Cpu),
-            other => Err(Error::invalid("--device", "cpu (this build has no other)", other)),
+        Ok(())
+    }
+}
+
+impl Flags {
+    /// A flag that stands for a key, if it is given.
+    pub(super) fn add<T: Serialize>(&mut self, flag: &str, key: &str, given: Option<T>) -> Result<()> {
+        if let Some(given) = given {
+            let value = Value::try_from(given).map_err(|error| Error::invalid(flag, "a TOML value", error))?;
+            self.0.push(Setting::new(Origin::Flag(flag.to_owned()), key, value));
         }
+        Ok(())
+    }
+
+    /// Many `--set`, as settings.
+    pub(super) fn set_all(texts: &[String]) -> Result<Vec<Setting>> {
+        let mut flags = Self::default();
+        texts.iter().try_for_each(|text| flags.set(text))?;
+        Ok(flags.0)
+    }
+
+    /// A `--set`: a key and its value.
+    fn set(&mut self, text: &str) -> Result<()> {
+        let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let named = parts.filter(|(key, _)| !key.is_empty());
+        let (key, value) = named.ok_or_else(|| Error::invalid("--set", "KEY=VALUE", format!("\"{text}\"")))?;
+        let value = value.parse().unwrap_or_else(|_| Value::String(value.to_owned()));
+        self.0
+            .push(Setting::new(Origin::KeyFlag("--set".to_owned()), key, value));
+        Ok(())
     }
 }
 
 impl TrainingArgs {
-    /// The recipe for `network`, its input and classes taken from the data.
-    pub(super) fn recipe(&self, network: &str) -> Result<Recipe> {
-        let decay = match self.schedule {
-            ScheduleKind::Constant => Decay::Constant,
-            ScheduleKind::Step => Decay::Step {
-                milestones: self.milestones.clone(),
-                factor: self.lr_factor,
-            },
-            ScheduleKind::Cosine => Decay::Cosine,
-        };
-        let images = self.data.load(Part::Test)?;
-        let kind = self.data.kind;
-        Ok(Recipe {
-            network: network.to_owned(),
-            input: images.shape,
-            classes: images.classes.len(),
-            mean: or_default(&self.mean, kind.mean()),
-            std: or_default(&self.std, kind.std()),
-            data: self.data.clone(),
-            validation: self.validation,
-            epochs: self.epochs,
-            batch: self.batch,
-            seed: self.seed,
-            max_steps: self.max_steps,
-            schedule: Schedule {
-                learning_rate: self.lr,
-                warmup_epochs: self.warmup,
-                decay,
-            },
-            optimizer: SgdConfig {
-                momentum: self.momentum,
-                nesterov: self.nesterov,
-                weight_decay: self.weight_decay,
-            },
-            augmentation: Augmentation {
-                crop_padding: self.crop_padding,
-                horizontal_flip: !self.no_flip,
-            },
-            distillation: None,
-        })
+    /// The recipe file, laid over defaults.
+    pub(super) fn over(&self, mut layers: Layers) -> Result<Layers> {
+        if let Some(file) = &self.recipe {
+            layers.file(file)?;
+        }
+        Ok(layers)
+    }
+
+    /// The recipe, with these flags and a command's own laid over the rest.
+    pub(super) fn resolve(&self, mut layers: Layers, mut flags: Flags) -> Result<Recipe> {
+        let listed = |values: &Vec<f64>| (!values.is_empty()).then(|| values.clone());
+        flags.add("--data", "data", self.data.as_ref())?;
+        flags.add("--epochs", "epochs", self.epochs)?;
+        flags.add("--batch", "batch", self.batch)?;
+        flags.add("--lr", "schedule.learning_rate", self.lr)?;
+        flags.add("--schedule", "schedule.decay.kind", self.schedule.as_ref())?;
+        flags.add("--milestones", "schedule.decay.milestones", listed(&self.milestones))?;
+        flags.add("--lr-factor", "schedule.decay.factor", self.lr_factor)?;
+        flags.add("--warmup", "schedule.warmup_epochs", self.warmup)?;
+        flags.add("--momentum", "optimizer.momentum", self.momentum)?;
+        flags.add("--nesterov", "optimizer.nesterov", self.nesterov)?;
+        flags.add("--weight-decay", "optimizer.weight_decay", self.weight_decay)?;
+        flags.add("--validation", "validation", self.validation)?;
+        flags.add("--subset", "subset", self.subset)?;
+        flags.add("--label-noise", "label_noise", self.label_noise)?;
+        flags.add("--crop-padding", "augmentation.crop_padding", self.crop_padding)?;
+        flags.add(
+            "--no-flip",
+            "augmentation.horizontal_flip",
+            self.no_flip.then_some(false),
+        )?;
+        flags.add("--mean", "mean", listed(&self.mean))?;
+        flags.add("--std", "std", listed(&self.std))?;
+        flags.add("--seed", "seed", self.seed)?;
+        flags.add("--max-steps", "max_steps", self.max_steps)?;
+        self.set.iter().try_for_each(|text| flags.set(text))?;
+        layers.settings(flags.0)?;
+        layers.resolve()
+    }
+}
+
+impl CheckpointArgs {
+    /// As a duration.
+    pub(super) fn interval(&self) -> Result<Duration> {
+        let wrong = |_| Error::invalid("--checkpoint-seconds", "seconds, 0 or more", self.checkpoint_seconds);
+        Duration::try_from_secs_f64(self.checkpoint_seconds).map_err(wrong)
     }
 }
 
 impl RunArgs {
-    fn checkpoint_interval(&self) -> Result<Duration> {
-        let wrong = |_| Error::invalid("--checkpoint-seconds", "seconds, 0 or more", self.checkpoint_seconds);
-        Duration::try_from_secs_f64(self.checkpoint_seconds).map_err(wrong)
-    }
-
     /// Trains `recipe` and tells the result.
     pub(super) fn train(&self, recipe: &Recipe, machine: &MachineArgs) -> Result<Output> {
         let device = machine.apply()?;
@@ -178,7 +231,7 @@ impl RunArgs {
         let options = RunOptions {
             out: self.out.clone(),
             resume: self.resume,
-            checkpoint_interval: self.checkpoint_interval()?,
+            checkpoint_interval: self.checkpoint.interval()?,
             device,
             label,
         };
@@ -205,13 +258,14 @@ fn describe(result: &RunResult, out: &std::path::Path) -> String {
             );
         }
     }
-    if let Some(teacher) = &result.teacher
-        && let (Some(before), Some(after)) = (&teacher.before, &teacher.after)
-    {
+    for teacher in &result.teachers {
         text += &format!(
-            "teacher on test: top-1 {:.2} % before, {:.2} % after\n",
-            before.top1, after.top1
+            "teacher {} on test: top-1 {:.2} % before, {:.2} % after\n",
+            teacher.network, teacher.before.top1, teacher.after.top1
         );
+    }
+    if let Some(incident) = &result.guard {
+        text += &format!("{incident}\n");
     }
     text + &format!("results in {}", out.display())
 }

@@ -15,6 +15,16 @@ pub struct Augmentation {
     pub horizontal_flip: bool,
 }
 
+impl Default for Augmentation {
+    /// A crop with 4 pixels of padding, and flips: for images of 32 x 32 pixels.
+    fn default() -> Self {
+        Self {
+            crop_padding: 4,
+            horizontal_flip: true,
+        }
+    }
+}
+
 impl Augmentation {
     /// Writes an augmented copy of `image` (H x W x C) to `out`, drawing from `rng`.
     pub(super) fn apply(

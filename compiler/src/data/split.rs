@@ -16,7 +16,7 @@ const SPLIT_SEED: u64 = 0x5eed_0f5e_7a11;
 /// [`Error::InvalidValue`] unless `fraction` is within `0..=0.5` and leaves both parts what they need.
 pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, ImageSet)> {
     if !(0.0..=0.5).contains(&fraction) {
-        return Err(Error::invalid("--validation", "a fraction from 0 to 0.5", fraction));
+        return Err(Error::invalid("validation", "a fraction from 0 to 0.5", fraction));
     }
     let mut by_class = vec![Vec::new(); set.classes.len()];
     for position in 0..set.len() {
@@ -34,7 +34,7 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
     validation.sort_unstable();
     if training.is_empty() || (fraction > 0.0 && validation.is_empty()) {
         return Err(Error::invalid(
-            "--validation",
+            "validation",
             "a fraction that leaves images to train on and, above 0, holds out at least one",
             fraction,
         ));

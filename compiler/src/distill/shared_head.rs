@@ -1,245 +1,286 @@
-//! ATSC in its `shared-head` reading, and SimKD as its special case.
+//! ATSC in its `shared-head` reading, with any number of teachers, and SimKD as its special case.
 //!
-//! Source: arXiv:2406.08528, section 3; SimKD: arXiv:2203.14001. A step is one student pass and one teacher pass:
-//! 1. `beta L_F + s CE(student) + t CE(teacher)` moves student encoder, projector and, while it adapts, the teacher's
-//!    encoder, which an L2 anchor holds near its pretrained weights; L_F may be divided by the variance of F_T.
-//! 2. `CE(cls(GAP(F_T)))` on the same, detached teacher features moves the shared classifier alone.
+//! Source: arXiv:2406.08528, section 3; SimKD: arXiv:2203.14001. A step is one student pass and one pass of each teacher:
+//! 1. `beta L_F + s L_s + t L_t + c L_c + d L_d` moves student encoder, projectors and, while they adapt, the teachers'
+//!    encoders, which an L2 anchor holds near their pretrained weights; L_F may be divided by the variance of F_T.
+//! 2. `CE(cls(GAP(F_T)))` on the same, detached teacher features moves the shared classifiers alone.
 //!
-//! F_T is the map that the teacher's classifier pools. The teacher's batch norm keeps its pretrained statistics. With
-//! s = t = 0, no normalisation and a teacher that never adapts, this is SimKD.
+//! F_T is the map that a teacher's classifier pools. The teachers' batch norm keeps its pretrained statistics. With all
+//! weights but beta 0, no normalisation and a teacher that never adapts, this is SimKD. Several teachers' losses are weighted
+//! sums; the terms are in `terms.rs`, what belongs to one teacher in `teacher.rs`.
 
-use std::collections::BTreeMap;
+mod settings;
+mod teacher;
+mod terms;
 
-use askd_models::{CLASSIFIER, CLASSIFIER_MAP, Graph, LOGITS, Op, PROJECTED};
-use candle_core::{Tensor, Var};
+use askd_models::{CLASSIFIER_MAP, LOGITS, OWN_LOGITS, TeacherNames};
+use candle_core::Tensor;
 
+use self::teacher::Teaching;
+use self::terms::{Shares, feature_loss};
+use super::Weighting;
+use super::divergence::{kl_of_samples, scalar};
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
-use crate::train::{
-    Distillation, Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group,
-};
+use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 use crate::{Error, Result};
 
-/// Student, projector and teacher around one classifier.
+pub(super) use self::teacher::{HEAD_TENSORS, head_of, trained_where};
+pub(super) use self::terms::{pooled_to, variance};
+pub use settings::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, SharedHeadSettings};
+
+/// Student and projectors, and the teachers whose classifiers they share.
 #[derive(Debug)]
 pub struct SharedHead {
-    settings: Distillation,
-    /// Student encoder + projector + the shared classifier.
+    settings: SharedHeadSettings,
+    weighting: Weighting,
+    /// Student encoder + projectors + the shared classifiers.
     student: Network,
-    teacher: Network,
     student_optimizer: Sgd,
-    teacher_optimizer: Sgd,
-    classifier_optimizer: Sgd,
-    classifier: [Var; 2],
+    teachers: Vec<Teaching>,
+    /// Whether the teachers stay as they are from now on, whatever their schedule says.
+    frozen: bool,
+}
+
+/// What one teacher gives for a batch.
+struct Taught {
+    features: Tensor,
+    logits: Tensor,
+    tape: crate::nn::Tape,
 }
 
 impl SharedHead {
-    /// Couples a student graph made by [`askd_models::distilled_student`] to its teacher: the student's classifier
-    /// becomes the teacher's own.
+    /// Couples a student graph made by [`askd_models::distilled_student`] to its teachers, in the same order: the student's
+    /// classifiers become the teachers' own.
     ///
     /// # Errors
-    /// [`Error::InvalidValue`] if the teacher has no classifier or the widths differ.
-    pub fn new(settings: Distillation, optimizer: SgdConfig, mut student: Network, teacher: Network) -> Result<Self> {
-        let head = head_of(teacher.graph())?;
-        let classifier = ["weight", "bias"].map(|suffix| teacher.trained()[&format!("{head}.{suffix}")].clone());
-        for (suffix, var) in ["weight", "bias"].into_iter().zip(&classifier) {
-            student.share(&format!("{CLASSIFIER}.{suffix}"), var)?;
-        }
-        let without = |network: &Network, layer: &str| -> BTreeMap<String, Var> {
-            let inside = |name: &str| name.rsplit_once('.').is_some_and(|(prefix, _)| prefix == layer);
-            network
-                .trained()
-                .iter()
-                .filter(|(name, _)| !inside(name))
-                .map(|(n, v)| (n.clone(), v.clone()))
-                .collect()
-        };
-        let student_optimizer = Sgd::new(optimizer, without(&student, CLASSIFIER));
-        let anchored = SgdConfig {
-            weight_decay: 0.0,
-            ..optimizer
-        };
-        let teacher_optimizer = Sgd::new(anchored, without(&teacher, &head)).anchored(settings.anchor_weight)?;
-        let shared = ["weight", "bias"]
+    /// [`Error::InvalidValue`] if a teacher has no classifier or the widths differ.
+    pub fn new(
+        settings: SharedHeadSettings,
+        weighting: Weighting,
+        optimizer: SgdConfig,
+        mut student: Network,
+        teachers: Vec<Network>,
+    ) -> Result<Self> {
+        let names = TeacherNames::all(teachers.len());
+        let couple = |(network, names)| Teaching::couple(network, names, &mut student, &settings, optimizer);
+        let teachers = teachers
             .into_iter()
-            .zip(&classifier)
-            .map(|(name, var)| (name.to_owned(), var.clone()));
-        let classifier_optimizer = Sgd::new(optimizer, shared.collect());
+            .zip(names)
+            .map(couple)
+            .collect::<Result<Vec<_>>>()?;
+        let shared = |name: &str| teachers.iter().any(|teacher| teacher.is_shared(name));
+        let student_optimizer = Sgd::new(optimizer, trained_where(&student, |name| !shared(name)));
         Ok(Self {
             settings,
+            weighting,
             student,
-            teacher,
             student_optimizer,
-            teacher_optimizer,
-            classifier_optimizer,
-            classifier,
+            teachers,
+            frozen: false,
         })
     }
 
-    /// Whether teacher and classifier move at this moment.
-    fn adapts(&self, at: &Moment) -> bool {
-        self.settings.teacher_rate > 0.0 && (self.settings.adapt_start..self.settings.adapt_stop).contains(&at.progress)
+    /// Whether the teachers move at this moment.
+    pub(super) fn adapts(&self, at: &Moment) -> bool {
+        self.teacher_rate(at) > 0.0
     }
 
-    fn move_classifier(
-        &mut self,
-        features: &Tensor,
-        labels: &Tensor,
-        at: &Moment,
-        times: &mut StepTimes,
-    ) -> Result<f64> {
-        let mut watch = Stopwatch::start();
-        let [weight, bias] = &self.classifier;
-        let pooled = ops::global_average_pool(&features.detach())?;
-        let loss = ops::cross_entropy(&ops::linear(&pooled, weight.as_tensor(), bias.as_tensor())?, labels)?;
-        let value = scalar(&loss)?;
-        watch.lap(&mut times.forward);
-        let gradients = loss.backward()?;
-        watch.lap(&mut times.backward);
-        self.classifier_optimizer
-            .step(&gradients, at.rate * self.settings.classifier_rate, at.step)?;
-        watch.lap(&mut times.optimizer);
-        Ok(value)
+    /// Leaves the teachers as they are for the rest of the run: what follows is SimKD with the other terms.
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    fn teacher_rate(&self, at: &Moment) -> f64 {
+        if self.frozen {
+            0.0
+        } else {
+            self.settings.adaptation.rate_at(at.progress)
+        }
+    }
+
+    /// The student's logits through all classifiers, its projected maps, and its own logits where they are wanted.
+    fn student_outputs(&self) -> Vec<&str> {
+        let projected = self.teachers.iter().map(|teacher| teacher.names.projected.as_str());
+        let logits = self.teachers.iter().map(|teacher| teacher.names.logits.as_str());
+        let own = self.settings.has_own_head().then_some(OWN_LOGITS);
+        projected.chain(logits).chain(own).collect()
     }
 }
 
 impl Objective for SharedHead {
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
         let (mut watch, mut times) = (Stopwatch::start(), StepTimes::default());
-        let adapts = self.adapts(at);
+        let teacher_rate = self.teacher_rate(at);
+        let adapts = teacher_rate > 0.0;
         let teacher_mode = if adapts {
             PassMode::FrozenStatistics
         } else {
             PassMode::Inference
         };
-        let (outputs, teacher_tape) = self.teacher.record(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?;
-        let [teacher_features, teacher_logits] = pair(outputs)?;
-        let (outputs, student_tape) = self.student.record(images, PassMode::Train, &[PROJECTED, LOGITS])?;
-        let [projected, logits] = pair(outputs)?;
-
-        let target = pooled_to(&teacher_features, &projected)?;
-        let variance = variance(&target)?;
-        let feature_loss = ops::mean_squared_error(&projected, &target)?;
-        let compared = if self.settings.normalise {
-            (&feature_loss / &variance)?
+        let mut taught = Vec::new();
+        for teacher in &mut self.teachers {
+            let (outputs, tape) = teacher
+                .network
+                .record(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?;
+            let [features, logits] = exactly(outputs)?;
+            taught.push(Taught { features, logits, tape });
+        }
+        let outputs: Vec<String> = self.student_outputs().into_iter().map(str::to_owned).collect();
+        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let (mut projected, student_tape) = self.student.record(images, PassMode::Train, &outputs)?;
+        let own = if self.settings.has_own_head() {
+            projected.pop()
         } else {
-            feature_loss.clone()
+            None
         };
-        let mut loss = (compared * self.settings.feature_weight)?;
-        let mut terms = vec![
-            ("feature_loss", scalar(&feature_loss)?),
-            ("teacher_variance", scalar(&variance)?),
-        ];
+        let through_classifiers = projected.split_off(taught.len());
+
+        let teacher_logits: Vec<&Tensor> = taught.iter().map(|taught| &taught.logits).collect();
+        let shares = Shares::new(self.weighting, &teacher_logits, labels)?;
+        let logits = shares.mean_logits(&through_classifiers)?;
+        let mut report = StepReport::default();
+        let mut loss: Option<Tensor> = None;
+        let mut add = |term: Tensor, weight: f64| -> Result<()> {
+            let weighted = (term * weight)?;
+            loss = Some(match loss.take() {
+                Some(sum) => (sum + weighted)?,
+                None => weighted,
+            });
+            Ok(())
+        };
+
+        let (mut unscaled, mut spread, mut teacher_ce) = (0.0, 0.0, 0.0);
+        let count = taught.len() as f64;
+        for (m, (taught, projected)) in taught.iter().zip(&projected).enumerate() {
+            let target = pooled_to(&taught.features, projected)?;
+            let apart = feature_loss(projected, &target, shares.of(m)?)?;
+            let over_elements = variance(&target, Normalise::Elements)?;
+            unscaled += scalar(&apart)?;
+            spread += scalar(&over_elements)? / count;
+            let compared = match self.settings.normalise {
+                Normalise::None => apart,
+                Normalise::Elements => (apart / over_elements)?,
+                Normalise::Samples => (apart / variance(&target, Normalise::Samples)?)?,
+            };
+            add(compared, self.settings.feature_weight)?;
+        }
+        report
+            .terms
+            .extend([("feature_loss", unscaled), ("teacher_variance", spread)]);
         if self.settings.student_weight > 0.0 {
             let student_loss = ops::cross_entropy(&logits, labels)?;
-            terms.push(("student_ce", scalar(&student_loss)?));
-            loss = (loss + (student_loss * self.settings.student_weight)?)?;
+            report.terms.push(("student_ce", scalar(&student_loss)?));
+            add(student_loss, self.settings.student_weight)?;
         }
-        if adapts && self.settings.teacher_weight > 0.0 {
-            let teacher_loss = ops::cross_entropy(&teacher_logits, labels)?;
-            loss = (loss + (teacher_loss * self.settings.teacher_weight)?)?;
+        for (m, taught) in taught.iter().enumerate() {
+            teacher_ce += scalar(&ops::cross_entropy(&taught.logits.detach(), labels)?)? / count;
+            if adapts && self.settings.teacher_weight > 0.0 {
+                add(
+                    shares.cross_entropy(m, &taught.logits, labels)?,
+                    self.settings.teacher_weight,
+                )?;
+            }
         }
-        let value = finite_loss(
-            &loss,
-            at.step,
-            &mut [(&mut self.student, PassMode::Train), (&mut self.teacher, teacher_mode)],
-            images,
-        )?;
-
-        let correct = count_correct(&logits, labels)?;
+        report.terms.push(("teacher_ce", teacher_ce));
+        if let Some(own) = &own {
+            let own_loss = ops::cross_entropy(own, labels)?;
+            report.terms.push(("own_ce", scalar(&own_loss)?));
+            add(own_loss, self.settings.own_head_weight)?;
+            if self.settings.own_head_distillation_weight > 0.0 {
+                let mut divergence = 0.0;
+                for (m, taught) in taught.iter().enumerate() {
+                    let of_samples = kl_of_samples(own, &taught.logits.detach(), self.settings.temperature)?;
+                    let term = shares.mean(m, &of_samples)?;
+                    divergence += scalar(&term)?;
+                    add(term, self.settings.own_head_distillation_weight)?;
+                }
+                report.terms.push(("own_kl", divergence));
+            }
+        }
+        let loss = loss.ok_or_else(|| Error::invalid("distillation.teachers", "a teacher", "none"))?;
+        let mut networks = vec![(&mut self.student, PassMode::Train)];
+        networks.extend(
+            self.teachers
+                .iter_mut()
+                .map(|teacher| (&mut teacher.network, teacher_mode)),
+        );
+        report.loss = finite_loss(&loss, at.step, &mut networks, images)?;
+        report.correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
 
-        // the classifier gets gradients here too; it is in neither optimiser's group, so they move nothing
+        // the classifiers get gradients here too; they are in no encoder's group, so they move nothing
         let mut gradients = loss.backward()?;
         student_tape.backward(&mut gradients)?;
-        teacher_tape.backward(&mut gradients)?;
-        watch.lap(&mut times.backward);
-        self.student_optimizer.step(&gradients, at.rate, at.step)?;
-        if adapts {
-            self.teacher_optimizer
-                .step(&gradients, at.rate * self.settings.teacher_rate, at.step)?;
-            terms.push(("anchor_distance", self.teacher_optimizer.anchor_distance()?));
+        let mut features = Vec::new();
+        for taught in taught {
+            taught.tape.backward(&mut gradients)?;
+            features.push(taught.features);
         }
+        watch.lap(&mut times.backward);
+        let mut squares = self.student_optimizer.step(&gradients, at.rate, at.step)?.powi(2);
+        if adapts {
+            let mut distance = 0.0;
+            for teacher in &mut self.teachers {
+                let norm = teacher
+                    .encoder_optimizer
+                    .step(&gradients, at.rate * teacher_rate, at.step)?;
+                squares += norm.powi(2);
+                distance += teacher.encoder_optimizer.anchor_distance()?;
+            }
+            report.terms.push(("anchor_distance", distance));
+        }
+        report.terms.push(("gradient_norm", squares.sqrt()));
         watch.lap(&mut times.optimizer);
         if adapts {
-            let moved = self.move_classifier(&teacher_features, labels, at, &mut times)?;
-            terms.push(("teacher_ce", moved));
+            let rate = at.rate * self.settings.classifier_rate;
+            for (teacher, features) in self.teachers.iter_mut().zip(&features) {
+                teacher.move_classifier(features, labels, rate, at.step, &mut times)?;
+            }
         }
-        Ok(StepReport {
-            loss: value,
-            correct,
-            terms,
-            times,
-        })
+        report.times = times;
+        Ok(report)
     }
 
     fn network(&mut self) -> &mut Network {
         &mut self.student
     }
 
-    fn teacher(&mut self) -> Option<&mut Network> {
-        Some(&mut self.teacher)
+    fn teachers(&mut self) -> Vec<&mut Network> {
+        self.teachers.iter_mut().map(|teacher| &mut teacher.network).collect()
     }
 
-    fn teacher_moves(&self) -> bool {
-        self.settings.teacher_rate > 0.0
+    fn teachers_move(&self) -> bool {
+        self.settings.adaptation.rate > 0.0
     }
 
     fn state(&self) -> Result<State> {
-        Ok(State::from([
+        let mut state = State::from([
             ("student".to_owned(), self.student.weights()?),
-            ("teacher".to_owned(), self.teacher.weights()?),
             ("student_momentum".to_owned(), self.student_optimizer.state()?),
-            ("teacher_momentum".to_owned(), self.teacher_optimizer.state()?),
-            ("classifier_momentum".to_owned(), self.classifier_optimizer.state()?),
-        ]))
+        ]);
+        for (m, teacher) in self.teachers.iter().enumerate() {
+            teacher.store(m, &mut state)?;
+        }
+        Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        let none = Default::default();
         self.student.set_weights(group(state, "student")?)?;
-        self.teacher.set_weights(group(state, "teacher")?)?;
         self.student_optimizer
-            .restore(group(state, "student_momentum").unwrap_or(&none))?;
-        self.teacher_optimizer
-            .restore(group(state, "teacher_momentum").unwrap_or(&none))?;
-        self.classifier_optimizer
-            .restore(group(state, "classifier_momentum").unwrap_or(&none))
+            .restore(group(state, "student_momentum").unwrap_or(&Default::default()))?;
+        for (m, teacher) in self.teachers.iter_mut().enumerate() {
+            teacher.restore(m, state)?;
+        }
+        Ok(())
     }
 }
 
-fn head_of(teacher: &Graph) -> Result<String> {
-    let head = teacher
-        .nodes()
-        .iter()
-        .rev()
-        .find(|node| matches!(node.op, Op::Linear { .. }));
-    let missing = || Error::invalid("teacher", "a network that ends in a linear classifier", teacher.name());
-    head.map(|node| node.name.clone()).ok_or_else(missing)
-}
-
-/// The teacher's map, average-pooled to the student's size where it is the larger one.
-fn pooled_to(features: &Tensor, projected: &Tensor) -> Result<Tensor> {
-    let (_, _, height, width) = projected.dims4()?;
-    if features.dims() == projected.dims() {
-        return Ok(features.clone());
-    }
-    Ok(ops::adaptive_average_pool(features, height, width)?)
-}
-
-/// Variance over all elements.
-fn variance(x: &Tensor) -> Result<Tensor> {
-    Ok(x.broadcast_sub(&x.mean_all()?)?.sqr()?.mean_all()?)
-}
-
-fn scalar(x: &Tensor) -> Result<f64> {
-    Ok(x.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?)
-}
-
-fn pair(outputs: Vec<Tensor>) -> Result<[Tensor; 2]> {
+/// The outputs as an array of this length.
+pub(super) fn exactly<const N: usize>(outputs: Vec<Tensor>) -> Result<[Tensor; N]> {
     let count = outputs.len();
     outputs
         .try_into()
-        .map_err(|_| Error::invalid("network", "two outputs", count))
+        .map_err(|_| Error::invalid("network", format!("{N} outputs"), count))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use super::*;
 use crate::data::{Augmentation, DataSpec};
+use crate::distill::{Adaptation, Distillation, Method, SharedHeadSettings, Teacher, Weighting};
 use crate::nn::SgdConfig;
-use crate::train::{Decay, Distillation, Method, Schedule};
+use crate::train::{Decay, Schedule};
 
 fn recipe() -> Recipe {
     let data = DataSpec::embedded();
@@ -13,6 +14,8 @@ fn recipe() -> Recipe {
         std: data.kind.std(),
         data,
         validation: 0.1,
+        subset: 1.0,
+        label_noise: 0.0,
         epochs: 4,
         batch: 32,
         seed: 0,
@@ -31,27 +34,35 @@ fn recipe() -> Recipe {
     }
 }
 
-fn distilled(method: Method, [adapt_start, adapt_stop]: [f64; 2]) -> Recipe {
-    let checkpoint = tempfile::NamedTempFile::new().unwrap();
-    let distillation = Distillation::new(method, "resnet20", checkpoint.path()).unwrap();
+fn distilled(method: fn(SharedHeadSettings) -> Method, settings: SharedHeadSettings, range: [f64; 2]) -> Recipe {
+    let adaptation = Adaptation {
+        start: range[0],
+        stop: range[1],
+        ..settings.adaptation
+    };
+    let teacher = Teacher {
+        network: "resnet20".to_owned(),
+        weights: "unread.safetensors".into(),
+        digest: String::new(),
+    };
     Recipe {
         distillation: Some(Distillation {
-            adapt_start,
-            adapt_stop,
-            ..distillation
+            method: method(SharedHeadSettings { adaptation, ..settings }),
+            weighting: Weighting::Uniform,
+            teachers: vec![teacher],
         }),
         ..recipe()
     }
 }
 
+fn adapting(range: [f64; 2]) -> Recipe {
+    distilled(Method::Atsc, SharedHeadSettings::atsc(), range)
+}
+
 /// Steps of each kind, with whether the teacher adapts in them.
 fn kinds(recipe: &Recipe) -> Vec<(bool, usize)> {
-    let settings = recipe.distillation.as_ref();
-    let adapts = |at: Moment| {
-        settings.is_some_and(|settings| {
-            settings.teacher_rate > 0.0 && (settings.adapt_start..settings.adapt_stop).contains(&at.progress)
-        })
-    };
+    let settings = recipe.distillation.as_ref().and_then(|d| d.method.shared_head());
+    let adapts = |at: Moment| settings.is_some_and(|settings| settings.adaptation.rate_at(at.progress) > 0.0);
     let stretches = stretches(recipe, 10);
     stretches
         .iter()
@@ -62,7 +73,10 @@ fn kinds(recipe: &Recipe) -> Vec<(bool, usize)> {
 #[test]
 fn steps_of_a_kind_count_as_often_as_the_run_has_them() {
     assert_eq!(kinds(&recipe()), [(false, 40)]);
-    assert_eq!(kinds(&distilled(Method::Simkd, [0.5, 1.0])), [(false, 40)]);
+    assert_eq!(
+        kinds(&distilled(Method::Simkd, SharedHeadSettings::simkd(), [0.5, 1.0])),
+        [(false, 40)]
+    );
     for (range, expected) in [
         ([0.5, 1.0], vec![(false, 20), (true, 20)]),
         ([0.0, 1.0], vec![(true, 40)]),
@@ -71,11 +85,11 @@ fn steps_of_a_kind_count_as_often_as_the_run_has_them() {
         ([0.99, 1.0], vec![(false, 40)]),
         ([0.5, 0.5], vec![(false, 40)]),
     ] {
-        assert_eq!(kinds(&distilled(Method::Atsc, range)), expected, "{range:?}");
+        assert_eq!(kinds(&adapting(range)), expected, "{range:?}");
     }
     let short = |max_steps| Recipe {
         max_steps: Some(max_steps),
-        ..distilled(Method::Atsc, [0.5, 0.75])
+        ..adapting([0.5, 0.75])
     };
     assert_eq!(kinds(&short(12)), [(false, 12)]);
     assert_eq!(kinds(&short(26)), [(false, 20), (true, 6)]);

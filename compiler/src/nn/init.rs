@@ -68,7 +68,7 @@ fn sample<D: Distribution<f32>, E: std::fmt::Debug>(
 
 #[cfg(test)]
 mod tests {
-    use askd_models::{NetworkConfig, build, distilled_student};
+    use askd_models::{DistilledOptions, NetworkConfig, build, distilled_student};
 
     use super::*;
 
@@ -90,7 +90,8 @@ mod tests {
     fn spread_is_that_of_the_rule() {
         let config = NetworkConfig::new([3, 32, 32], 10);
         let (student, teacher) = (build("resnet8", &config).unwrap(), build("resnet20", &config).unwrap());
-        let weights = initialise(&distilled_student(&student, &teacher, 2).unwrap(), 0);
+        let options = DistilledOptions::default();
+        let weights = initialise(&distilled_student(&student, &[&teacher], &options).unwrap(), 0);
         let deviation = |name: &str| {
             let data = &weights[name].data;
             (data.iter().map(|x| x * x).sum::<f32>() / data.len() as f32).sqrt()

@@ -69,11 +69,20 @@ impl Network {
 
     /// Type of all tensors.
     pub fn dtype(&self) -> DType {
+        self.tensors().next().map_or(DType::F32, Tensor::dtype)
+    }
+
+    /// Where all tensors live, and where images must be.
+    pub fn device(&self) -> Device {
+        self.tensors()
+            .next()
+            .map_or(Device::Cpu, |tensor| tensor.device().clone())
+    }
+
+    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
         self.statistics
             .values()
             .chain(self.trained.values().map(Var::as_tensor))
-            .next()
-            .map_or(DType::F32, Tensor::dtype)
     }
 
     /// Trained tensors by name.
@@ -124,10 +133,10 @@ impl Network {
     /// # Errors
     /// As [`Self::forward`].
     pub fn record(&mut self, images: &Tensor, mode: PassMode, outputs: &[&str]) -> Result<(Vec<Tensor>, Tape)> {
-        if mode != PassMode::Inference && images.device().is_cpu() {
+        if mode != PassMode::Inference && ops::runs_kernels(images) {
             return tape::record(|| self.forward(images, mode, outputs));
         }
-        // on other devices the operations are candle's own, and so is the way back
+        // compositions are of candle's own operations, and so is the way back
         Ok((self.forward(images, mode, outputs)?, Tape::default()))
     }
 
@@ -242,6 +251,8 @@ impl Network {
             (Op::Relu6, [x]) => ops::relu6(x)?,
             (Op::Add, [a, b]) if activation == Activation::Relu => ops::add_relu(a, b)?,
             (Op::Add, [a, b]) => ops::add(a, b)?,
+            (Op::Mean, inputs) => ops::mean(inputs)?,
+            (Op::Concat, inputs) => ops::concat(inputs)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
             (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
             (

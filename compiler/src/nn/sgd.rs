@@ -66,6 +66,11 @@ impl Sgd {
         }
     }
 
+    /// The tensors that this moves.
+    pub fn parameters(&self) -> impl Iterator<Item = &Var> {
+        self.parameters.values()
+    }
+
     /// Holds the tensors near their present values with the given weight.
     ///
     /// # Errors

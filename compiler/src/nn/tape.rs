@@ -205,28 +205,59 @@ impl Operation for Reshape {
 
 #[cfg(test)]
 mod tests {
-    use askd_models::{LOGITS, NetworkConfig, build};
+    use askd_models::{DistilledOptions, Graph, LOGITS, NetworkConfig, build, distilled_student};
     use candle_core::{DType, Device};
 
     use super::*;
     use crate::nn::ops::cross_entropy;
     use crate::nn::{Network, PassMode, initialise};
 
-    /// Residual sums, pools and a network with every kind of convolution: the same gradients as by candle's way back.
+    const CONFIG: NetworkConfig = NetworkConfig {
+        input: [3, 16, 12],
+        classes: 5,
+    };
+
+    /// Students of one to three teachers with all that training reads, the last two with a shared trunk.
+    fn distilled_students() -> Vec<Graph> {
+        let networks = ["resnet8", "vgg8", "mobilenetv2_0.5", "resnet8x4"].map(|name| build(name, &CONFIG).unwrap());
+        let [student, teachers @ ..] = networks.each_ref();
+        let of = |(count, shared_trunk)| {
+            let options = DistilledOptions {
+                factor: 8,
+                shared_trunk,
+                own_head: true,
+            };
+            distilled_student(student, &teachers[..count], &options).unwrap()
+        };
+        [(1, false), (2, false), (2, true), (3, true)].map(of).to_vec()
+    }
+
+    /// Residual sums, pools, a network with every kind of convolution and students of several teachers: the same gradients
+    /// as by candle's way back, from all outputs together.
     #[test]
     fn gradients_are_those_of_candle() {
-        for name in ["resnet8", "resnet8x4", "vgg8", "mobilenetv2_0.5"] {
-            let graph = build(name, &NetworkConfig::new([3, 16, 12], 5)).unwrap();
+        let networks = ["resnet8", "resnet8x4", "vgg8", "mobilenetv2_0.5"].map(|name| build(name, &CONFIG).unwrap());
+        for graph in networks.into_iter().chain(distilled_students()) {
+            let name = graph.name().to_owned();
             let weights = initialise(&graph, 3);
+            let all: Vec<String> = graph.outputs().map(|(name, _)| name.to_owned()).collect();
+            let outputs: Vec<&str> = all.iter().map(String::as_str).collect();
+            let logits = outputs.iter().position(|name| *name == LOGITS).unwrap();
+            let labels = Tensor::new(&[0u32, 3, 1, 4], &Device::Cpu).unwrap();
+            let loss = |values: &[Tensor]| {
+                let squares = values.iter().map(|value| value.sqr().unwrap().mean_all().unwrap());
+                squares.fold(cross_entropy(&values[logits], &labels).unwrap(), |sum, square| {
+                    (sum + square).unwrap()
+                })
+            };
             let mut network = Network::new(graph, &weights, DType::F64, &Device::Cpu).unwrap();
             let images = Tensor::randn(0f64, 1.0, (4, 3, 16, 12), &Device::Cpu).unwrap();
-            let labels = Tensor::new(&[0u32, 3, 1, 4], &Device::Cpu).unwrap();
 
-            let logits = network.forward(&images, PassMode::Train, &[LOGITS]).unwrap();
-            let expected = cross_entropy(&logits[0], &labels).unwrap().backward().unwrap();
+            let values = network.forward(&images, PassMode::Train, &outputs).unwrap();
+            let expected = loss(&values).backward().unwrap();
 
-            let (logits, tape) = network.record(&images, PassMode::Train, &[LOGITS]).unwrap();
-            let mut got = cross_entropy(&logits[0], &labels).unwrap().backward().unwrap();
+            let (values, tape) = network.record(&images, PassMode::Train, &outputs).unwrap();
+            let mut got = loss(&values).backward().unwrap();
             tape.backward(&mut got).unwrap();
             for (parameter, var) in network.trained() {
                 let [got, expected] = [&got, &expected].map(|gradients| {

@@ -4,10 +4,12 @@ mod adaptive_average_pool;
 mod add;
 mod batch_normalization;
 mod channel_shuffle;
+mod concat;
 mod conv;
 mod global_average_pool;
 mod linear;
 mod max_pool;
+mod mean;
 mod relu;
 mod relu6;
 mod subsample_pad;
@@ -25,6 +27,8 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Relu => relu::emit(step, emitter),
         Op::Relu6 => relu6::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
+        Op::Mean => mean::emit(step, emitter),
+        Op::Concat => concat::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
         Op::ChannelShuffle { groups } => channel_shuffle::emit(groups, step, emitter),
         Op::MaxPool {

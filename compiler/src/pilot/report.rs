@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::spread::Spread;
+
 use crate::export::Parity;
 
 /// The first seed's report, and what all seeds say together.
@@ -126,17 +128,6 @@ pub struct OverSeeds {
     pub reports: Vec<SeedReport>,
 }
 
-/// Mean and spread of a percentage.
-#[derive(Debug, Clone, Serialize)]
-pub struct Spread {
-    /// Mean.
-    pub mean: f64,
-    /// Sample standard deviation.
-    pub std: f64,
-    /// Each seed's value.
-    pub values: Vec<f64>,
-}
-
 impl PilotReport {
     /// The report of these seeds, of which there is at least one.
     pub(super) fn new(reports: Vec<SeedReport>) -> Self {
@@ -152,19 +143,6 @@ impl PilotReport {
         Self {
             first: reports[0].clone(),
             over_seeds,
-        }
-    }
-}
-
-impl Spread {
-    fn of(values: Vec<f64>) -> Self {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Self {
-            mean,
-            std: (squares / (count - 1.0).max(1.0)).sqrt(),
-            values,
         }
     }
 }
@@ -270,11 +248,5 @@ mod tests {
             [50.0, 90.0, 99.0]
         );
         assert_eq!(percentile(&[7.0], 0.5), 7.0);
-    }
-
-    #[test]
-    fn spread_is_the_samples() {
-        let spread = Spread::of(vec![1.0, 2.0, 3.0]);
-        assert_eq!((spread.mean, spread.std), (2.0, 1.0));
     }
 }

@@ -48,14 +48,18 @@ impl Events {
         ];
         let terms = record.terms.iter().map(|(name, value)| (name.as_str(), *value));
         let mut scalars = tagged("epoch", own.into_iter().chain(terms));
-        for (group, evaluation) in [
-            ("validation", &record.validation),
-            ("teacher_validation", &record.teacher_validation),
-        ] {
-            if let Some(Evaluation { top1, top5, loss, .. }) = evaluation {
-                let own = [("top1", *top1), ("top5", *top5), ("loss", *loss)];
-                scalars.extend(tagged(group, own.into_iter()));
-            }
+        let students = record
+            .validation
+            .iter()
+            .map(|evaluation| ("validation".to_owned(), evaluation));
+        let teachers = record.teacher_validation.iter().enumerate();
+        let teachers = teachers.map(|(m, evaluation)| match record.teacher_validation.len() {
+            1 => ("teacher_validation".to_owned(), evaluation),
+            _ => (format!("teacher{m}_validation"), evaluation),
+        });
+        for (group, Evaluation { top1, top5, loss, .. }) in students.chain(teachers) {
+            let own = [("top1", *top1), ("top5", *top5), ("loss", *loss)];
+            scalars.extend(tagged(&group, own.into_iter()));
         }
         self.0.add(record.step, &scalars)
     }

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 
 use super::Recipe;
 use crate::Result;
+use crate::distill::Incident;
 use crate::nn::Network;
 use crate::weights::Weights;
 
@@ -35,14 +36,19 @@ pub trait Objective {
     /// [`crate::Error::WeightsMismatch`] or [`crate::Error::InvalidValue`] if it is another objective's.
     fn restore(&mut self, state: &State) -> Result<()>;
 
-    /// The teacher, if there is one.
-    fn teacher(&mut self) -> Option<&mut Network> {
-        None
+    /// The teachers, in the recipe's order.
+    fn teachers(&mut self) -> Vec<&mut Network> {
+        Vec::new()
     }
 
-    /// Whether the teacher ever moves: then it is measured beside the student.
-    fn teacher_moves(&self) -> bool {
+    /// Whether the teachers ever move: then they are measured beside the student.
+    fn teachers_move(&self) -> bool {
         false
+    }
+
+    /// What ended the teachers' adaptation before its time, if something did.
+    fn incident(&self) -> Option<Incident> {
+        None
     }
 }
 
@@ -84,9 +90,12 @@ pub struct StepReport {
     pub terms: Vec<(&'static str, f64)>,
     /// How long its parts took.
     pub times: StepTimes,
+    /// What ended the teachers' adaptation in this step, if something did.
+    pub incident: Option<Incident>,
 }
 
-/// How long the parts of a step took.
+/// How long the parts of a step took. A GPU works beside the program: what it has not done at the end of a part counts in
+/// the one that waits for it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepTimes {
     /// All networks' passes, with losses and predictions.

@@ -4,12 +4,15 @@ use askd_models::build;
 use candle_core::{DType, Device, Tensor};
 
 use super::{Objective, Recipe, Supervised};
-use crate::Result;
-use crate::data::{Batch, Loader, Part, split_validation};
-use crate::distill::SharedHead;
+use crate::data::{Batch, Loader, Part, split_validation, subset, with_label_noise};
+use crate::distill::{
+    Distillation, Guarded, KnowledgeDistillation, Method, Mode, MutualLearning, OfficialCode, SharedHead,
+    SharedHeadSettings,
+};
 use crate::evaluate::EVALUATION_BATCH;
 use crate::nn::{Network, initialise};
 use crate::weights::import;
+use crate::{Error, Result};
 
 /// What a recipe describes, ready for the first step.
 pub(crate) struct Prepared {
@@ -30,7 +33,11 @@ impl Prepared {
     /// Those of [`Recipe::check`], [`objective`] and the data.
     pub(crate) fn new(recipe: &Recipe, device: &Device) -> Result<Self> {
         recipe.check()?;
-        let (training, validation) = split_validation(&recipe.data.load(Part::Train)?, recipe.validation)?;
+        let images = recipe.data.load(Part::Train)?;
+        recipe.check_images(&images)?;
+        let (training, validation) = split_validation(&images, recipe.validation)?;
+        let training = subset(&training, recipe.subset, recipe.seed)?;
+        let training = with_label_noise(&training, recipe.label_noise, recipe.seed)?;
         let test = recipe.data.load(Part::Test)?;
         let preprocess = recipe.preprocess()?;
         let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
@@ -52,26 +59,79 @@ impl Prepared {
 /// The objective that a recipe describes, with fresh student weights and the teacher's loaded.
 ///
 /// # Errors
-/// [`Error::WeightsMismatch`](crate::Error::WeightsMismatch) if the teacher's checkpoint does not fit,
-/// [`Error::Network`](crate::Error::Network), [`Error::Tensor`](crate::Error::Tensor).
+/// [`Error::WeightsMismatch`] if a teacher's checkpoint does not fit, [`Error::Malformed`] if it is not the one whose digest
+/// the recipe has, [`Error::InvalidValue`] for settings that [`Distillation::check`](crate::distill::Distillation::check)
+/// refuses, [`Error::Network`], [`Error::Tensor`].
 pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<dyn Objective>> {
     let graph = recipe.graph()?;
     let weights = initialise(&graph, recipe.seed);
     let network = Network::new(graph, &weights, dtype, device)?;
-    match &recipe.distillation {
-        Some(distillation) => {
-            let graph = build(&distillation.teacher, &recipe.network_config())?;
-            let weights = import(&graph, &distillation.teacher_weights)?;
-            let teacher = Network::new(graph, &weights, dtype, device)?;
-            Ok(Box::new(SharedHead::new(
-                distillation.clone(),
+    let Some(distillation) = &recipe.distillation else {
+        return Ok(Box::new(Supervised::new(network, recipe.optimizer)));
+    };
+    distillation.check()?;
+    let mut teachers = Vec::new();
+    for teacher in &distillation.teachers {
+        teacher.check_digest()?;
+        let graph = build(&teacher.network, &recipe.network_config())?;
+        let weights = import(&graph, &teacher.weights)?;
+        teachers.push(Network::new(graph, &weights, dtype, device)?);
+    }
+    match &distillation.method {
+        Method::Simkd(settings) | Method::Atsc(settings) => {
+            shared_head(recipe, distillation, settings, network, teachers)
+        }
+        Method::Kd(settings) | Method::Aver(settings) => Ok(Box::new(KnowledgeDistillation::new(
+            settings.clone(),
+            recipe.optimizer,
+            network,
+            teachers,
+        ))),
+        Method::Dml(settings) => {
+            let name = settings.peer.as_ref().unwrap_or(&recipe.network);
+            let graph = build(name, &recipe.network_config())?;
+            let weights = initialise(&graph, recipe.seed ^ PEER_SEED);
+            let peer = Network::new(graph, &weights, dtype, device)?;
+            Ok(Box::new(MutualLearning::new(
+                settings.clone(),
                 recipe.optimizer,
                 network,
-                teacher,
-            )?))
+                peer,
+            )))
         }
-        None => Ok(Box::new(Supervised::new(network, recipe.optimizer))),
     }
+}
+
+/// Sets a peer's first weights apart from those of a student of the same network.
+const PEER_SEED: u64 = 0x9ee2;
+
+fn shared_head(
+    recipe: &Recipe,
+    distillation: &Distillation,
+    settings: &SharedHeadSettings,
+    student: Network,
+    mut teachers: Vec<Network>,
+) -> Result<Box<dyn Objective>> {
+    let (settings, optimizer) = (settings.clone(), recipe.optimizer);
+    if settings.mode == Mode::OfficialCode {
+        let (Some(teacher), true) = (teachers.pop(), teachers.is_empty()) else {
+            let expected = "one in mode official-code";
+            return Err(Error::invalid(
+                "distillation.teachers",
+                expected,
+                distillation.teachers.len(),
+            ));
+        };
+        return Ok(Box::new(OfficialCode::new(settings, optimizer, student, teacher)?));
+    }
+    let guard = settings.guard;
+    let guarded = settings.adaptation.rate > 0.0 && !guard.is_off();
+    let shared = SharedHead::new(settings, distillation.weighting, optimizer, student, teachers)?;
+    Ok(if guarded {
+        Box::new(Guarded::new(shared, guard))
+    } else {
+        Box::new(shared)
+    })
 }
 
 /// A batch as a step takes it.
@@ -81,7 +141,7 @@ pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<d
 /// - returns: images `(N, C, H, W)`, labels `(N)`
 ///
 /// # Errors
-/// [`Error::Tensor`](crate::Error::Tensor) if the images are of another shape.
+/// [`Error::Tensor`] if the images are of another shape.
 pub(crate) fn tensors(batch: Batch, shape: [usize; 3], device: &Device) -> Result<(Tensor, Tensor)> {
     let count = batch.len();
     let [channels, height, width] = shape;

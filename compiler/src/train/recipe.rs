@@ -1,6 +1,6 @@
 //! Everything that decides a run's result, resolved and stored with it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use askd_models::{Graph, NetworkConfig, build, distilled_student};
 use askd_runtime::{Input, Preprocess};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Decay, Schedule};
 use crate::bundle::input_of;
 use crate::data::{Augmentation, DataSpec, ImageSet};
+use crate::distill::{Distillation, Teacher};
 use crate::nn::SgdConfig;
 use crate::{Error, Result, files};
 
@@ -33,6 +34,12 @@ pub struct Recipe {
     pub std: Vec<f32>,
     /// Share of each class's training images held out for validation.
     pub validation: f64,
+    /// Share of each class's training images used, after validation data is held out.
+    #[serde(default = "whole")]
+    pub subset: f64,
+    /// Share of training labels replaced by wrong ones; validation and test labels stay.
+    #[serde(default)]
+    pub label_noise: f64,
     /// Passes over the training images.
     pub epochs: usize,
     /// Images a step.
@@ -53,117 +60,8 @@ pub struct Recipe {
     pub distillation: Option<Distillation>,
 }
 
-/// Distillation methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Method {
-    /// The student without a teacher, on labels: the baseline in the same loop.
-    Alone,
-    /// Reused, frozen teacher classifier (arXiv:2203.14001).
-    Simkd,
-    /// Adaptive teaching with a shared classifier (arXiv:2406.08528).
-    Atsc,
-}
-
-/// Readings of ATSC's training step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Mode {
-    /// The classifier moves on the teacher's features, the encoders on the feature loss with its stabilisers.
-    SharedHead,
-}
-
-/// The teacher and the weights of the losses; symbols as in the paper and its code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Distillation {
-    /// The method.
-    pub method: Method,
-    /// Which reading of ATSC.
-    pub mode: Mode,
-    /// Registered network of the teacher.
-    pub teacher: String,
-    /// The teacher's checkpoint.
-    pub teacher_weights: PathBuf,
-    /// SHA-256 of that file.
-    pub teacher_digest: String,
-    /// Projector's reduction factor f.
-    pub factor: usize,
-    /// beta: weight of the feature loss L_F.
-    pub feature_weight: f64,
-    /// s: weight of the student's cross-entropy through the shared classifier.
-    pub student_weight: f64,
-    /// t: weight of the teacher's cross-entropy in the step of its encoder.
-    pub teacher_weight: f64,
-    /// w: weight of the anchor that holds the teacher near its pretrained weights.
-    pub anchor_weight: f64,
-    /// Whether L_F is divided by the variance of the teacher's features.
-    pub normalise: bool,
-    /// Teacher encoder's rate over the student's; 0 freezes it.
-    pub teacher_rate: f64,
-    /// Shared classifier's rate over the student's, while the teacher adapts; 0 freezes it.
-    pub classifier_rate: f64,
-    /// Share of the run after which the teacher begins to adapt.
-    pub adapt_start: f64,
-    /// Share of the run after which the teacher freezes.
-    pub adapt_stop: f64,
-}
-
-impl Distillation {
-    /// The settings of `method` for a teacher: SimKD's are the paper's, ATSC's those that held on small runs
-    /// (docs/benchmarks.md, "Choosing the defaults").
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the checkpoint cannot be read.
-    pub fn new(method: Method, teacher: &str, teacher_weights: &Path) -> Result<Self> {
-        let bytes = std::fs::read(teacher_weights).map_err(Error::io(teacher_weights))?;
-        let adapts = method == Method::Atsc;
-        let on = |value: f64| if adapts { value } else { 0.0 };
-        Ok(Self {
-            method,
-            mode: Mode::SharedHead,
-            teacher: teacher.to_owned(),
-            teacher_weights: teacher_weights.to_owned(),
-            teacher_digest: askd_runtime::sha256_hex(&bytes),
-            factor: 2,
-            feature_weight: 1.0,
-            student_weight: on(1.0),
-            teacher_weight: on(1.0),
-            anchor_weight: on(0.1),
-            normalise: adapts,
-            teacher_rate: on(0.1),
-            classifier_rate: on(0.1),
-            adapt_start: 0.5,
-            adapt_stop: 1.0,
-        })
-    }
-
-    fn check(&self) -> Result<()> {
-        let weights = [
-            ("--feature-weight", self.feature_weight),
-            ("--student-weight", self.student_weight),
-            ("--teacher-weight", self.teacher_weight),
-            ("--anchor-weight", self.anchor_weight),
-            ("--teacher-rate", self.teacher_rate),
-            ("--classifier-rate", self.classifier_rate),
-        ];
-        for (name, value) in weights {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::invalid(name, "a number, 0 or more", value));
-            }
-        }
-        if !(0.0 <= self.adapt_start && self.adapt_start <= self.adapt_stop && self.adapt_stop <= 1.0) {
-            let got = format!("{} and {}", self.adapt_start, self.adapt_stop);
-            return Err(Error::invalid(
-                "--adapt-start, --adapt-stop",
-                "0 <= start <= stop <= 1",
-                got,
-            ));
-        }
-        Ok(())
-    }
+fn whole() -> f64 {
+    1.0
 }
 
 impl Recipe {
@@ -177,6 +75,8 @@ impl Recipe {
             mean,
             std,
             validation: 0.0,
+            subset: 1.0,
+            label_noise: 0.0,
             epochs: 1,
             batch: 1,
             seed: 0,
@@ -195,19 +95,27 @@ impl Recipe {
         }
     }
 
-    /// The graph that is trained and ships: with a teacher, student encoder + projector + shared classifier.
+    /// The graph that is trained and ships: with shared classifiers, student encoder + projectors + those
+    /// classifiers.
     ///
     /// # Errors
     /// [`Error::Network`].
     pub fn graph(&self) -> Result<Graph> {
         let student = build(&self.network, &self.network_config())?;
-        match &self.distillation {
-            Some(distillation) => {
-                let teacher = build(&distillation.teacher, &self.network_config())?;
-                Ok(distilled_student(&student, &teacher, distillation.factor)?)
-            }
-            None => Ok(student),
-        }
+        let Some(distillation) = &self.distillation else {
+            return Ok(student);
+        };
+        let Some(settings) = distillation.method.shared_head() else {
+            return Ok(student);
+        };
+        let build = |teacher: &Teacher| build(&teacher.network, &self.network_config());
+        let teachers = distillation
+            .teachers
+            .iter()
+            .map(build)
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let teachers: Vec<&Graph> = teachers.iter().collect();
+        Ok(distilled_student(&student, &teachers, &settings.graph_options())?)
     }
 
     /// Steps of the run, with so many batches an epoch.
@@ -237,11 +145,11 @@ impl Recipe {
         };
         if !right(&self.mean, f32::is_finite) {
             let expected = format!("{channels} numbers, one a channel");
-            return Err(Error::invalid("--mean", expected, format!("{:?}", self.mean)));
+            return Err(Error::invalid("mean", expected, format!("{:?}", self.mean)));
         }
         if !right(&self.std, |value| value.is_finite() && value > 0.0) {
             let expected = format!("{channels} positive numbers, one a channel");
-            return Err(Error::invalid("--std", expected, format!("{:?}", self.std)));
+            return Err(Error::invalid("std", expected, format!("{:?}", self.std)));
         }
         Ok(Preprocess::new(&self.input_contract())?)
     }
@@ -252,27 +160,34 @@ impl Recipe {
     /// [`Error::InvalidValue`], [`Error::Network`], [`Error::Runtime`].
     pub fn check(&self) -> Result<()> {
         if self.epochs == 0 || self.epochs > 100_000 {
-            return Err(Error::invalid("--epochs", "1 to 100000", self.epochs));
+            return Err(Error::invalid("epochs", "1 to 100000", self.epochs));
         }
         if self.batch == 0 || self.batch > 65_536 {
-            return Err(Error::invalid("--batch", "1 to 65536", self.batch));
+            return Err(Error::invalid("batch", "1 to 65536", self.batch));
         }
         if self.max_steps == Some(0) {
-            return Err(Error::invalid("--max-steps", "1 or more", 0));
+            return Err(Error::invalid("max_steps", "1 or more", 0));
+        }
+        if !(0.0..=0.5).contains(&self.validation) {
+            return Err(Error::invalid("validation", "a share from 0 to 0.5", self.validation));
         }
         if !(0.0..1.0).contains(&self.optimizer.momentum) {
-            return Err(Error::invalid("--momentum", "0 to below 1", self.optimizer.momentum));
+            return Err(Error::invalid(
+                "optimizer.momentum",
+                "0 to below 1",
+                self.optimizer.momentum,
+            ));
         }
         if !(self.optimizer.weight_decay.is_finite() && self.optimizer.weight_decay >= 0.0) {
             return Err(Error::invalid(
-                "--weight-decay",
+                "optimizer.weight_decay",
                 "a number, 0 or more",
                 self.optimizer.weight_decay,
             ));
         }
         if self.augmentation.crop_padding > self.input[1].min(self.input[2]) {
             return Err(Error::invalid(
-                "--crop-padding",
+                "augmentation.crop_padding",
                 "at most the image's side",
                 self.augmentation.crop_padding,
             ));
@@ -282,6 +197,20 @@ impl Recipe {
         self.graph()?;
         self.preprocess()?;
         Ok(())
+    }
+
+    /// Checks that these images are what networks of this run take.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if their shape or their classes are others.
+    pub fn check_images(&self, images: &ImageSet) -> Result<()> {
+        let describe = |shape: [usize; 3], classes: usize| format!("{shape:?} images of {classes} classes");
+        let expected = describe(self.input, self.classes);
+        let got = describe(images.shape, images.classes.len());
+        if expected == got {
+            return Ok(());
+        }
+        Err(Error::invalid("--data", expected, got))
     }
 
     /// Reads a run directory's recipe.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::distill::Incident;
 use crate::evaluate::Evaluation;
 use crate::{Error, Result, files};
 
@@ -31,8 +32,8 @@ pub struct EpochRecord {
     pub terms: BTreeMap<String, f64>,
     /// On validation images; absent where none are held out.
     pub validation: Option<Evaluation>,
-    /// The teacher's, where it adapts.
-    pub teacher_validation: Option<Evaluation>,
+    /// Each teacher's, where they adapt.
+    pub teacher_validation: Vec<Evaluation>,
     /// Training images a second.
     pub images_per_second: f64,
     /// Part of the training time in which a step waited for its images, percent.
@@ -60,21 +61,39 @@ pub struct RunResult {
     pub test: Option<Evaluation>,
     /// Divisor of the logits fitted on validation data; 1 where none are held out.
     pub temperature: f32,
-    /// The teacher on test data, before and after the run.
-    pub teacher: Option<TeacherResult>,
+    /// The teachers on test data, before and after the run.
+    pub teachers: Vec<TeacherResult>,
+    /// What ended their adaptation before its time; none where nothing did.
+    pub guard: Option<Incident>,
     /// SHA-256 of the training images used.
     pub data_digest: String,
     /// Training seconds, evaluation included, over all resumes.
     pub seconds: f64,
 }
 
-/// What happened to the teacher.
+/// What happened to a teacher.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TeacherResult {
+    /// Registered network.
+    pub network: String,
     /// As it came.
-    pub before: Option<Evaluation>,
+    pub before: Evaluation,
     /// As the run left it; the same where it was frozen.
-    pub after: Option<Evaluation>,
+    pub after: Evaluation,
+}
+
+/// The records of a run so far.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Malformed`].
+pub fn epoch_records(run: &Path) -> Result<Vec<EpochRecord>> {
+    let path = run.join(METRICS_FILE);
+    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    let record = |line| {
+        let record = serde_json::from_str(line);
+        record.map_err(|error| Error::malformed(&path, "an epoch's record a line", error.to_string()))
+    };
+    text.lines().map(record).collect()
 }
 
 /// Writes the records of a run. The file is small, so it is written whole each time: a reader never sees half a line.

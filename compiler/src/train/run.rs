@@ -5,6 +5,7 @@ mod resume;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use askd_models::LOGITS;
 use askd_runtime::sha256_hex;
 use candle_core::Device;
 
@@ -15,6 +16,7 @@ use super::record::{TeacherResult, write_metrics};
 use super::{EpochRecord, Moment, Objective, RESULT_FILE, Recipe, RunResult, StepReport};
 use crate::data::Loader;
 use crate::evaluate::{Evaluation, predict};
+use crate::nn::Network;
 use crate::progress::{self, Progress};
 use crate::weights::{Weights, save_safetensors};
 use crate::{Error, Result, files};
@@ -76,10 +78,10 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
         clock: Instant::now(),
     };
     let checkpoint = run.checkpoint_to_resume()?;
-    let teacher_before = run.evaluate_teacher(Some(&test))?;
+    let teachers_before = run.evaluate_teachers(Some(&test))?;
     let events = run.start(checkpoint)?;
     run.train(events)?;
-    run.finish(&test, teacher_before, data_digest)
+    run.finish(&test, teachers_before, data_digest)
 }
 
 struct Run<'a> {
@@ -148,6 +150,9 @@ impl Run<'_> {
             let at = self.moment(self.position.step);
             let report = self.objective.step(&images, &labels, &at)?;
             events.step(&at, &report, count)?;
+            if let Some(incident) = &report.incident {
+                progress.note(&incident.to_string());
+            }
             self.position.step += 1;
             self.position.batch += 1;
             self.position.sums.add(&report, count);
@@ -180,10 +185,10 @@ impl Run<'_> {
             Some(loader) => Some(predict(self.objective.network(), loader)?.evaluation()),
             None => None,
         };
-        let teacher_validation = if self.objective.teacher_moves() {
-            self.evaluate_teacher(None)?
+        let teacher_validation = if self.objective.teachers_move() {
+            self.evaluate_teachers(None)?
         } else {
-            None
+            Vec::new()
         };
         let epoch = self.position.epoch + 1;
         // without validation images the last epoch counts as best
@@ -215,21 +220,32 @@ impl Run<'_> {
         })
     }
 
-    /// The teacher's accuracy on `loader`, by default the validation images.
-    fn evaluate_teacher(&mut self, loader: Option<&Loader>) -> Result<Option<Evaluation>> {
-        match (self.objective.teacher(), loader.or(self.validation.as_ref())) {
-            (Some(teacher), Some(loader)) => Ok(Some(predict(teacher, loader)?.evaluation())),
-            _ => Ok(None),
-        }
+    /// The teachers' accuracy on `loader`, by default the validation images; of none where there are no images.
+    fn evaluate_teachers(&mut self, loader: Option<&Loader>) -> Result<Vec<Evaluation>> {
+        let Some(loader) = loader.or(self.validation.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let evaluate = |teacher: &mut Network| Ok(predict(teacher, loader)?.evaluation());
+        self.objective.teachers().into_iter().map(evaluate).collect()
     }
 
     /// Measures the best weights and writes the result.
-    fn finish(mut self, test: &Loader, before: Option<Evaluation>, data_digest: String) -> Result<RunResult> {
-        let after = if self.objective.teacher_moves() {
-            self.evaluate_teacher(Some(test))?
+    fn finish(mut self, test: &Loader, before: Vec<Evaluation>, data_digest: String) -> Result<RunResult> {
+        let after = if self.objective.teachers_move() {
+            self.evaluate_teachers(Some(test))?
         } else {
-            before
+            before.clone()
         };
+        let names = self
+            .objective
+            .teachers()
+            .into_iter()
+            .map(|teacher| teacher.graph().name().to_owned());
+        let teachers = names.zip(before.into_iter().zip(after));
+        let teachers = teachers
+            .map(|(network, (before, after))| TeacherResult { network, before, after })
+            .collect();
+        let guard = self.objective.incident();
         let network = self.objective.network();
         if let Some(best) = &self.best {
             network.set_weights(best)?;
@@ -239,10 +255,11 @@ impl Run<'_> {
             .as_ref()
             .map(|loader| predict(network, loader))
             .transpose()?;
+        let shipped = network.graph().keep_outputs(&[LOGITS])?;
         let result = RunResult {
             network: network.graph().name().to_owned(),
-            parameters: network.graph().parameter_count(),
-            macs: network.graph().macs(),
+            parameters: shipped.parameter_count(),
+            macs: shipped.macs(),
             seed: self.recipe.seed,
             best_epoch: self.position.best.map_or(0, |(_, epoch)| epoch),
             steps: self.position.step,
@@ -251,10 +268,8 @@ impl Run<'_> {
                 .map_or(1.0, |predictions| predictions.fit_temperature()),
             validation: validation.map(|predictions| predictions.evaluation()),
             test: Some(predict(network, test)?.evaluation()),
-            teacher: before.map(|before| TeacherResult {
-                before: Some(before),
-                after,
-            }),
+            teachers,
+            guard,
             data_digest,
             seconds: self.position.seconds,
         };
@@ -292,7 +307,7 @@ fn describe(record: &EpochRecord) -> String {
     if let Some(validation) = &record.validation {
         text += &format!(" validation top1 {:.2}%", validation.top1);
     }
-    if let Some(teacher) = &record.teacher_validation {
+    for teacher in &record.teacher_validation {
         text += &format!(" teacher {:.2}%", teacher.top1);
     }
     text + &format!(" {:.0} images/s", record.images_per_second)

@@ -60,17 +60,25 @@ impl Schedule {
     /// [`Error::InvalidValue`].
     pub fn check(&self) -> Result<()> {
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(Error::invalid("--lr", "a positive number", self.learning_rate));
+            return Err(Error::invalid(
+                "schedule.learning_rate",
+                "a positive number",
+                self.learning_rate,
+            ));
         }
         if !(self.warmup_epochs.is_finite() && self.warmup_epochs >= 0.0) {
-            return Err(Error::invalid("--warmup", "epochs, 0 or more", self.warmup_epochs));
+            return Err(Error::invalid(
+                "schedule.warmup_epochs",
+                "epochs, 0 or more",
+                self.warmup_epochs,
+            ));
         }
         if let Decay::Step { milestones, factor } = &self.decay {
             if let Some(wrong) = milestones.iter().find(|epoch| !epoch.is_finite()) {
-                return Err(Error::invalid("--milestones", "epochs", wrong));
+                return Err(Error::invalid("schedule.decay.milestones", "epochs", wrong));
             }
             if !(factor.is_finite() && *factor >= 0.0) {
-                return Err(Error::invalid("--lr-factor", "a number, 0 or more", factor));
+                return Err(Error::invalid("schedule.decay.factor", "a number, 0 or more", factor));
             }
         }
         Ok(())

@@ -40,8 +40,8 @@ impl Objective for Supervised {
         Ok(StepReport {
             loss: value,
             correct,
-            terms: Vec::new(),
             times,
+            ..StepReport::default()
         })
     }
 

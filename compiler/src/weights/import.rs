@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use askd_models::{Graph, Op};
+use askd_models::{Graph, LOGITS, Op};
 
 use super::{HostTensor, Weights, check, load_safetensors};
 use crate::{Error, Result};
@@ -12,13 +12,12 @@ use crate::{Error, Result};
 /// Heads' usual names, any of which stands for the network's own.
 const HEADS: [&str; 5] = ["fc", "linear", "classifier", "classifier.0", "head"];
 
-/// Name of the graph's last linear layer, and the other names a checkpoint may use for it.
+/// Name of the linear layer that gives the graph's logits, if one does, and the other names a checkpoint may use for it.
 pub fn head_aliases(graph: &Graph) -> Option<(&str, Vec<&'static str>)> {
-    let head = graph
-        .nodes()
-        .iter()
-        .rev()
-        .find(|node| matches!(node.op, Op::Linear { .. }))?;
+    let head = graph.output(LOGITS).ok()?;
+    if !matches!(head.op, Op::Linear { .. }) {
+        return None;
+    }
     Some((
         &head.name,
         HEADS.into_iter().filter(|name| *name != head.name).collect(),
@@ -90,11 +89,31 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use askd_models::{NetworkConfig, build};
+    use askd_models::{DistilledOptions, NetworkConfig, build, distilled_student};
 
     use super::*;
     use crate::nn::initialise;
     use crate::weights::save_safetensors;
+
+    /// Classifiers named `classifier.0` and `classifier.1`, and an own head behind the shared one: none is renamed.
+    #[test]
+    fn the_classifiers_of_a_distilled_student_are_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("own.safetensors");
+        let config = NetworkConfig::new([1, 28, 28], 3);
+        let [student, first, second] =
+            ["mobilenetv2_0.5", "resnet20", "vgg8"].map(|name| build(name, &config).unwrap());
+        let options = DistilledOptions {
+            own_head: true,
+            ..DistilledOptions::default()
+        };
+        for teachers in [&[&first][..], &[&first, &second]] {
+            let graph = distilled_student(&student, teachers, &options).unwrap();
+            let weights = initialise(&graph, 1);
+            save_safetensors(&path, &weights, None).unwrap();
+            assert_eq!(import(&graph, &path).unwrap(), weights, "{}", graph.name());
+        }
+    }
 
     #[test]
     fn every_usual_name_of_a_head_is_that_of_the_network() {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use askd_models::{NetworkConfig, build, distilled_student};
+use std::collections::BTreeMap;
+
+use askd_models::{CLASSIFIER, DistilledOptions, Graph, NetworkConfig, PROJECTED, build, distilled_student};
 use candle_core::{DType, Device};
 
 use super::*;
 use crate::nn::initialise;
-use crate::train::Method;
 use crate::weights::Weights;
 
 const CLASSES: usize = 4;
@@ -29,7 +30,11 @@ fn networks() -> (Network, Network) {
 fn networks_named(student: &str, teacher: &str) -> (Network, Network) {
     let config = NetworkConfig::new([1, 12, 12], CLASSES);
     let teacher = build(teacher, &config).unwrap();
-    let student = distilled_student(&build(student, &config).unwrap(), &teacher, 4).unwrap();
+    let options = DistilledOptions {
+        factor: 4,
+        ..DistilledOptions::default()
+    };
+    let student = distilled_student(&build(student, &config).unwrap(), &[&teacher], &options).unwrap();
     let network = |graph: Graph, seed| {
         let weights = initialise(&graph, seed);
         Network::new(graph, &weights, DType::F32, &Device::Cpu).unwrap()
@@ -37,17 +42,23 @@ fn networks_named(student: &str, teacher: &str) -> (Network, Network) {
     (network(student, 1), network(teacher, 2))
 }
 
-fn settings(method: Method) -> Distillation {
-    let checkpoint = tempfile::NamedTempFile::new().unwrap();
-    Distillation {
+fn simkd() -> SharedHeadSettings {
+    SharedHeadSettings {
         factor: 4,
-        ..Distillation::new(method, "resnet14", checkpoint.path()).unwrap()
+        ..SharedHeadSettings::simkd()
     }
 }
 
-fn coupled(settings: Distillation) -> SharedHead {
+fn atsc() -> SharedHeadSettings {
+    SharedHeadSettings {
+        factor: 4,
+        ..SharedHeadSettings::atsc()
+    }
+}
+
+fn coupled(settings: SharedHeadSettings) -> SharedHead {
     let (student, teacher) = networks();
-    SharedHead::new(settings, SGD, student, teacher).unwrap()
+    SharedHead::new(settings, Weighting::Uniform, SGD, student, vec![teacher]).unwrap()
 }
 
 fn batch() -> (Tensor, Tensor) {
@@ -131,12 +142,16 @@ fn simkd_step(
 
 #[test]
 fn without_its_own_terms_it_is_simkd_bit_for_bit() {
-    let settings = settings(Method::Simkd);
+    let settings = simkd();
     assert_eq!(
-        (settings.student_weight, settings.teacher_weight, settings.teacher_rate),
+        (
+            settings.student_weight,
+            settings.teacher_weight,
+            settings.adaptation.rate
+        ),
         (0.0, 0.0, 0.0)
     );
-    assert!(!settings.normalise && settings.feature_weight == 1.0);
+    assert!(settings.normalise == Normalise::None && settings.feature_weight == 1.0);
     let mut ours = coupled(settings);
     let (mut student, mut teacher) = networks();
     let untouched = teacher.weights().unwrap();
@@ -160,8 +175,8 @@ fn without_its_own_terms_it_is_simkd_bit_for_bit() {
         "all but the classifier moved"
     );
 
-    assert_eq!(moved(&untouched, &ours.teacher.weights().unwrap()), [""; 0]);
-    let head = head_of(ours.teacher.graph()).unwrap();
+    assert_eq!(moved(&untouched, &ours.teachers[0].network.weights().unwrap()), [""; 0]);
+    let head = head_of(ours.teachers[0].network.graph()).unwrap();
     for suffix in ["weight", "bias"] {
         assert_eq!(
             ours_after[&format!("{CLASSIFIER}.{suffix}")],
@@ -173,29 +188,41 @@ fn without_its_own_terms_it_is_simkd_bit_for_bit() {
 #[test]
 fn a_teacher_that_does_not_adapt_stays_whatever_the_student_does() {
     let (images, labels) = batch();
-    let frozen = Distillation {
-        teacher_rate: 0.0,
-        ..settings(Method::Atsc)
+    let frozen = SharedHeadSettings {
+        adaptation: Adaptation {
+            rate: 0.0,
+            ..Adaptation::default()
+        },
+        ..atsc()
     };
-    let late = Distillation {
-        adapt_start: 0.5,
-        adapt_stop: 0.75,
-        ..settings(Method::Atsc)
+    let late = SharedHeadSettings {
+        adaptation: Adaptation {
+            stop: 0.75,
+            ..Adaptation::default()
+        },
+        ..atsc()
     };
     for (settings, progress) in [(frozen, 0.5), (late.clone(), 0.49), (late.clone(), 0.75)] {
         let mut ours = coupled(settings);
-        let (student, teacher) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
+        let (student, teacher) = (
+            ours.student.weights().unwrap(),
+            ours.teachers[0].network.weights().unwrap(),
+        );
         for step in 0..2 {
             ours.step(&images, &labels, &moment(step, progress)).unwrap();
         }
-        assert_eq!(moved(&teacher, &ours.teacher.weights().unwrap()), [""; 0], "{progress}");
+        assert_eq!(
+            moved(&teacher, &ours.teachers[0].network.weights().unwrap()),
+            [""; 0],
+            "{progress}"
+        );
         let moved = moved(&student, &ours.student.weights().unwrap());
         assert_eq!(moved.len(), student.len() - 2, "all but the classifier");
     }
     let mut ours = coupled(late);
-    let before = ours.teacher.weights().unwrap();
+    let before = ours.teachers[0].network.weights().unwrap();
     ours.step(&images, &labels, &moment(0, 0.5)).unwrap();
-    assert!(!moved(&before, &ours.teacher.weights().unwrap()).is_empty());
+    assert!(!moved(&before, &ours.teachers[0].network.weights().unwrap()).is_empty());
 }
 
 /// The classifier of one takes another map than its features, the other has biases before batch norm.
@@ -208,9 +235,19 @@ fn networks_of_other_families_teach_and_learn() {
         for _ in 0..50 {
             teacher_network.forward(&images, PassMode::Train, &[LOGITS]).unwrap();
         }
-        let settings = settings(Method::Atsc);
-        let mut ours = SharedHead::new(settings, SGD, student_network, teacher_network).unwrap();
-        let (before, teacher_before) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
+        let settings = atsc();
+        let mut ours = SharedHead::new(
+            settings,
+            Weighting::Uniform,
+            SGD,
+            student_network,
+            vec![teacher_network],
+        )
+        .unwrap();
+        let (before, teacher_before) = (
+            ours.student.weights().unwrap(),
+            ours.teachers[0].network.weights().unwrap(),
+        );
         ours.step(&images, &labels, &moment(0, ADAPTING)).unwrap();
         let expected: Vec<_> = teacher_before
             .keys()
@@ -218,7 +255,7 @@ fn networks_of_other_families_teach_and_learn() {
             .cloned()
             .collect();
         assert_eq!(
-            moved(&teacher_before, &ours.teacher.weights().unwrap()),
+            moved(&teacher_before, &ours.teachers[0].network.weights().unwrap()),
             expected,
             "{teacher}"
         );
@@ -232,36 +269,46 @@ fn networks_of_other_families_teach_and_learn() {
 
 #[test]
 fn the_classifier_step_moves_the_classifier_alone() {
-    let mut ours = coupled(settings(Method::Atsc));
-    let (student, teacher) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
+    let mut ours = coupled(atsc());
+    let (student, teacher) = (
+        ours.student.weights().unwrap(),
+        ours.teachers[0].network.weights().unwrap(),
+    );
     let (images, labels) = batch();
-    let features = ours
-        .teacher
+    let features = ours.teachers[0]
+        .network
         .forward(&images, PassMode::FrozenStatistics, &[CLASSIFIER_MAP])
         .unwrap()
         .remove(0);
     let mut times = StepTimes::default();
-    ours.move_classifier(&features, &labels, &moment(0, ADAPTING), &mut times)
+    ours.teachers[0]
+        .move_classifier(&features, &labels, RATE, 0, &mut times)
         .unwrap();
     assert!(times.forward > Duration::ZERO && times.backward > Duration::ZERO && times.optimizer > Duration::ZERO);
-    let head = head_of(ours.teacher.graph()).unwrap();
+    let head = head_of(ours.teachers[0].network.graph()).unwrap();
     let both = |layer: &str| [format!("{layer}.bias"), format!("{layer}.weight")];
-    assert_eq!(moved(&teacher, &ours.teacher.weights().unwrap()), both(&head));
+    assert_eq!(
+        moved(&teacher, &ours.teachers[0].network.weights().unwrap()),
+        both(&head)
+    );
     assert_eq!(moved(&student, &ours.student.weights().unwrap()), both(CLASSIFIER));
 }
 
 #[test]
 fn the_encoder_step_leaves_the_classifier() {
     let (images, labels) = batch();
-    let mut ours = coupled(Distillation {
+    let mut ours = coupled(SharedHeadSettings {
         classifier_rate: 0.0,
-        ..settings(Method::Atsc)
+        ..atsc()
     });
-    let (student, teacher) = (ours.student.weights().unwrap(), ours.teacher.weights().unwrap());
+    let (student, teacher) = (
+        ours.student.weights().unwrap(),
+        ours.teachers[0].network.weights().unwrap(),
+    );
     for step in 0..3 {
         ours.step(&images, &labels, &moment(step, ADAPTING)).unwrap();
     }
-    let head = head_of(ours.teacher.graph()).unwrap();
+    let head = head_of(ours.teachers[0].network.graph()).unwrap();
     let expected = |weights: &Weights, layer: &str, statistics: bool| -> Vec<String> {
         let moves = |name: &&String| !name.starts_with(&format!("{layer}.")) && (statistics || !is_statistic(name));
         weights.keys().filter(moves).cloned().collect()
@@ -271,7 +318,7 @@ fn the_encoder_step_leaves_the_classifier() {
         expected(&student, CLASSIFIER, true)
     );
     assert_eq!(
-        moved(&teacher, &ours.teacher.weights().unwrap()),
+        moved(&teacher, &ours.teachers[0].network.weights().unwrap()),
         expected(&teacher, &head, false)
     );
 }
@@ -280,7 +327,7 @@ fn the_encoder_step_leaves_the_classifier() {
 #[test]
 fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
     let (images, labels) = batch();
-    let settings = settings(Method::Atsc);
+    let settings = atsc();
     assert!(settings.student_weight > 0.0 && settings.teacher_weight > 0.0);
     let (_, mut teacher) = networks();
     let features = teacher
@@ -295,7 +342,7 @@ fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
 
     let mut ours = coupled(settings.clone());
     ours.step(&images, &labels, &moment(0, ADAPTING)).unwrap();
-    for (var, ours) in [weight, bias].iter().zip(&ours.classifier) {
+    for (var, ours) in [weight, bias].iter().zip(&ours.teachers[0].classifier) {
         let decayed = (gradients.get(var).unwrap() + (var.as_tensor() * SGD.weight_decay).unwrap()).unwrap();
         let step = (decayed * (RATE * settings.classifier_rate)).unwrap();
         let expected = (var.as_tensor() - step).unwrap();
@@ -311,11 +358,11 @@ fn in_a_whole_step_the_classifier_follows_the_teachers_features_alone() {
 fn the_anchor_holds_the_teacher_and_its_statistics_stay() {
     let (images, labels) = batch();
     let run = |anchor_weight| {
-        let mut ours = coupled(Distillation {
+        let mut ours = coupled(SharedHeadSettings {
             anchor_weight,
-            ..settings(Method::Atsc)
+            ..atsc()
         });
-        let before = ours.teacher.weights().unwrap();
+        let before = ours.teachers[0].network.weights().unwrap();
         let distances: Vec<f64> = (0..20)
             .map(|step| {
                 let report = ours.step(&images, &labels, &moment(step, ADAPTING)).unwrap();
@@ -323,7 +370,7 @@ fn the_anchor_holds_the_teacher_and_its_statistics_stay() {
                 term.expect("a distance from the anchor").1
             })
             .collect();
-        let moved = moved(&before, &ours.teacher.weights().unwrap());
+        let moved = moved(&before, &ours.teachers[0].network.weights().unwrap());
         assert!(!moved.iter().any(|name| is_statistic(name)), "{moved:?}");
         assert!(
             distances.iter().all(|distance| distance.is_finite() && *distance > 0.0),

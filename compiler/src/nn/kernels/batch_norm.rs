@@ -3,11 +3,10 @@
 //! Sums over images and pixels are kept in `f64`: short ones of a plane, then plane by plane, then image by image.
 //! Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1 and section 3.
 
-use rayon::prelude::*;
+mod sweep;
 
 use super::activation::{clipped, rectified};
 use super::element::Element;
-use super::simd::vectorised;
 
 /// What follows the normalisation in the same pass over memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,17 +29,14 @@ pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f
     let pivots: Vec<f64> = (0..channels)
         .map(|c| x.get(c * pixels).map_or(0.0, |v| v.to_f64()))
         .collect();
-    let [sum, squares] = sum_planes(
-        x,
-        channels,
+    let [sum, squares] = sweep::sums(
+        [x; 3],
+        &pivots,
         pixels,
         #[inline(always)]
-        |plane, x| {
-            let pivot = T::from_f64(pivots[plane % channels]);
-            sums([x; 3], |x, _, _| {
-                let d = x - pivot;
-                [d, d * d]
-            })
+        |[x, _, _], pivot| {
+            let d = x - pivot;
+            [d, d * d]
         },
     );
     let count = (x.len() / channels.max(1)).max(1) as f64;
@@ -51,68 +47,6 @@ pub fn statistics<T: Element>(x: &[T], channels: usize, pixels: usize) -> (Vec<f
         .map(|(s, shift)| (s / count - shift * shift).max(0.0))
         .collect();
     (pivots.iter().zip(shift).map(|(p, shift)| p + shift).collect(), var)
-}
-
-/// Two sums over images and pixels for each channel, of what `plane_sums(plane, elements)` gives for each plane.
-fn sum_planes<T: Element>(
-    x: &[T],
-    channels: usize,
-    pixels: usize,
-    plane_sums: impl Fn(usize, &[T]) -> [f64; 2] + Sync,
-) -> [Vec<f64>; 2] {
-    let planes: Vec<[f64; 2]> = x
-        .par_chunks_exact(pixels)
-        .enumerate()
-        .with_min_len(8)
-        .map(|(plane, x)| {
-            vectorised(
-                #[inline(always)]
-                || plane_sums(plane, x),
-            )
-        })
-        .collect();
-    let mut totals = [vec![0.0; channels], vec![0.0; channels]];
-    for (plane, sums) in planes.iter().enumerate() {
-        totals[0][plane % channels] += sums[0];
-        totals[1][plane % channels] += sums[1];
-    }
-    totals
-}
-
-/// Two sums over three equally long slices, of what `term` gives for each three elements: short sums in the elements' own
-/// type, which fit whole vectors, added up in `f64`.
-#[inline(always)]
-fn sums<T: Element>([a, b, c]: [&[T]; 3], term: impl Fn(T, T, T) -> [T; 2]) -> [f64; 2] {
-    const LANES: usize = 16;
-    /// Terms of a short sum: few enough that rounding does not show.
-    const TERMS: usize = 16;
-    let mut sums = [0.0; 2];
-    let blocks = a
-        .chunks(LANES * TERMS)
-        .zip(b.chunks(LANES * TERMS).zip(c.chunks(LANES * TERMS)));
-    for (a, (b, c)) in blocks {
-        let mut lanes = [[T::ZERO; LANES]; 2];
-        let whole = a.len() / LANES * LANES;
-        let rows = a
-            .chunks_exact(LANES)
-            .zip(b.chunks_exact(LANES).zip(c.chunks_exact(LANES)));
-        for (a, (b, c)) in rows {
-            for lane in 0..LANES {
-                let [first, second] = term(a[lane], b[lane], c[lane]);
-                lanes[0][lane] += first;
-                lanes[1][lane] += second;
-            }
-        }
-        for ((a, b), c) in a[whole..].iter().zip(&b[whole..]).zip(&c[whole..]) {
-            let [first, second] = term(*a, *b, *c);
-            lanes[0][0] += first;
-            lanes[1][0] += second;
-        }
-        for (sum, lanes) in sums.iter_mut().zip(&lanes) {
-            *sum += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
-        }
-    }
-    sums
 }
 
 /// `1 / sqrt(var + eps)` for each channel.
@@ -132,28 +66,37 @@ pub fn forward<T: Element>(
     pixels: usize,
     activation: Activation,
 ) -> Vec<T> {
-    let channels = gamma.len();
+    let scale: Vec<f64> = gamma.iter().zip(inv_std).map(|(g, s)| g.to_f64() * s).collect();
+    let beta: Vec<f64> = beta.iter().map(|beta| beta.to_f64()).collect();
+    let numbers = [&scale[..], mean, &beta];
+    match activation {
+        Activation::None => activated(
+            x,
+            numbers,
+            pixels,
+            #[inline(always)]
+            |y| y,
+        ),
+        Activation::Relu => activated(x, numbers, pixels, rectified),
+        Activation::Relu6 => activated(x, numbers, pixels, clipped),
+    }
+}
+
+fn activated<T: Element>(
+    x: &[T],
+    numbers: [&[f64]; 3],
+    pixels: usize,
+    activation: impl Fn(T) -> T + Copy + Sync,
+) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
-    y.par_chunks_exact_mut(pixels.max(1))
-        .zip(x.par_chunks_exact(pixels.max(1)))
-        .enumerate()
-        .with_min_len(8)
-        .for_each(|(plane, (y, x))| {
-            let c = plane % channels;
-            let scale = gamma[c].to_f64() * inv_std[c];
-            let (scale, mean, beta) = (T::from_f64(scale), T::from_f64(mean[c]), beta[c]);
-            vectorised(
-                #[inline(always)]
-                || {
-                    let normalised = y.iter_mut().zip(x);
-                    match activation {
-                        Activation::None => normalised.for_each(|(y, x)| *y = (*x - mean) * scale + beta),
-                        Activation::Relu => normalised.for_each(|(y, x)| *y = rectified((*x - mean) * scale + beta)),
-                        Activation::Relu6 => normalised.for_each(|(y, x)| *y = clipped((*x - mean) * scale + beta)),
-                    }
-                },
-            );
-        });
+    sweep::each(
+        &mut y,
+        [x; 3],
+        numbers,
+        pixels.max(1),
+        #[inline(always)]
+        |[x, _, _], [scale, mean, beta]| activation((x - mean) * scale + beta),
+    );
     y
 }
 
@@ -187,9 +130,24 @@ pub fn backward<T: Element>(
         through_statistics,
     };
     match activation {
-        Activation::None => masked_backward(values, &layer, |_| true),
-        Activation::Relu => masked_backward(values, &layer, |y| y > T::ZERO),
-        Activation::Relu6 => masked_backward(values, &layer, |y| y > T::ZERO && y < T::SIX),
+        Activation::None => masked_backward(
+            values,
+            &layer,
+            #[inline(always)]
+            |_| true,
+        ),
+        Activation::Relu => masked_backward(
+            values,
+            &layer,
+            #[inline(always)]
+            |y| y > T::ZERO,
+        ),
+        Activation::Relu6 => masked_backward(
+            values,
+            &layer,
+            #[inline(always)]
+            |y| y > T::ZERO && y < T::SIX,
+        ),
     }
 }
 
@@ -215,51 +173,39 @@ fn masked_backward<T: Element>(
         pixels,
         through_statistics,
     } = layer;
-    let channels = gamma.len();
     let masked = |y: T, dy: T| if passes(y) { dy } else { T::ZERO };
-    let [sum, moment] = sum_planes(
-        x,
-        channels,
+    let [sum, moment] = sweep::sums(
+        [x, y, dy],
+        mean,
         pixels,
         #[inline(always)]
-        |plane, x| {
-            let [y, dy] = [y, dy].map(|values| &values[plane * pixels..][..pixels]);
-            let mean = T::from_f64(mean[plane % channels]);
-            sums([x, y, dy], |x, y, dy| {
-                let dy = masked(y, dy);
-                [dy, dy * (x - mean)]
-            })
+        |[x, y, dy], mean| {
+            let dy = masked(y, dy);
+            [dy, dy * (x - mean)]
         },
     );
     let moment: Vec<f64> = moment.iter().zip(inv_std).map(|(m, s)| m * s).collect();
-    let count = (x.len() / channels.max(1)).max(1) as f64;
+    let count = (x.len() / gamma.len().max(1)).max(1) as f64;
+    // dx = scale * (dy - sum / count - (x - mean) * inv_std * moment / count)
+    let scale: Vec<f64> = gamma.iter().zip(inv_std).map(|(g, s)| g.to_f64() * s).collect();
+    let of_statistics = |c: usize| (-scale[c] * inv_std[c] * moment[c] / count, -scale[c] * sum[c] / count);
+    let of_channel = |c| {
+        if through_statistics {
+            of_statistics(c)
+        } else {
+            (0.0, 0.0)
+        }
+    };
+    let (slope, offset): (Vec<f64>, Vec<f64>) = (0..gamma.len()).map(of_channel).unzip();
     let mut dx = vec![T::ZERO; x.len()];
-    dx.par_chunks_exact_mut(pixels)
-        .zip(x.par_chunks_exact(pixels))
-        .zip(y.par_chunks_exact(pixels).zip(dy.par_chunks_exact(pixels)))
-        .enumerate()
-        .with_min_len(8)
-        .for_each(|(plane, ((dx, x), (y, dy)))| {
-            let c = plane % channels;
-            let scale = gamma[c].to_f64() * inv_std[c];
-            // dx = scale * (dy - sum / count - (x - mean) * inv_std * moment / count)
-            let (slope, offset) = if through_statistics {
-                (-scale * inv_std[c] * moment[c] / count, -scale * sum[c] / count)
-            } else {
-                (0.0, 0.0)
-            };
-            let (scale, slope, offset) = (T::from_f64(scale), T::from_f64(slope), T::from_f64(offset));
-            let mean = T::from_f64(mean[c]);
-            vectorised(
-                #[inline(always)]
-                || {
-                    let terms = dx.iter_mut().zip(x).zip(y.iter().zip(dy));
-                    terms.for_each(|((dx, x), (y, dy))| {
-                        *dx = masked(*y, *dy) * scale + ((*x - mean) * slope + offset);
-                    });
-                },
-            );
-        });
+    sweep::each(
+        &mut dx,
+        [x, y, dy],
+        [&scale, &slope, &offset, mean],
+        pixels,
+        #[inline(always)]
+        |[x, y, dy], [scale, slope, offset, mean]| masked(y, dy) * scale + ((x - mean) * slope + offset),
+    );
     Gradients {
         x: dx,
         gamma: moment.into_iter().map(T::from_f64).collect(),

@@ -10,6 +10,7 @@ use super::depthwise;
 use super::element::Element;
 use super::gemm::{MatrixRef, matmul};
 use super::im2col::{Window, col2im, im2col};
+use super::pointwise;
 use super::winograd;
 
 /// Sizes of one convolution, already checked against each other.
@@ -111,6 +112,10 @@ pub fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T]) -> Vec<T> {
     }
     if winograd::applies(shape) {
         winograd::forward(shape, x, w, &mut y);
+        return y;
+    }
+    if pointwise::applies(shape) {
+        pointwise::forward(shape, x, w, &mut y);
         return y;
     }
     let together = images_together(shape.window.output_pixels(), shape.images);
@@ -216,6 +221,10 @@ pub fn backward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], dy: &[T], wants
     }
     if winograd::applies(shape) {
         let dw = winograd::backward(shape, x, w, dy, wants_dx.then_some(&mut dx[..]));
+        return (dw, wants_dx.then_some(dx));
+    }
+    if pointwise::applies(shape) {
+        let dw = pointwise::backward(shape, x, w, dy, wants_dx.then_some(&mut dx[..]));
         return (dw, wants_dx.then_some(dx));
     }
     let flips = wants_dx && shape.flips();

@@ -3,12 +3,16 @@
 //! A padded plane is laid out so that every tap meets its pixels in one contiguous run: for stride s as s*s planes, one for
 //! each position of a pixel modulo s, all with rows of one length. The output, on a grid of the same row length, is then a
 //! sum of nine (for 3x3) runs times a number each, whatever the width; columns beyond the output's are computed and dropped.
+//! Maps of a few pixels have no runs worth the name: there a vector holds one pixel of several images (`small_maps`).
+
+mod small_maps;
 
 use rayon::prelude::*;
 
 use super::conv2d::{images_per_chunk, sum_chunks};
 use super::element::Element;
 use super::im2col::Window;
+use super::layout::SMALL_MAP;
 use super::simd::vectorised;
 
 /// Interleaved sums of an inner product, which the compiler can keep in vector registers.
@@ -120,6 +124,9 @@ fn pieces(window: &Window, row: usize, rows: usize) -> Vec<Piece> {
 /// # Shapes
 /// - `x`: `(N, C, H, W)`; `w`: `(C, 1, kh, kw)`; `y`: `(N, C, H', W')`
 pub fn forward<T: Element>(window: &Window, x: &[T], w: &[T], channels: usize, y: &mut [T]) {
+    if window.input_pixels() <= SMALL_MAP {
+        return small_maps::forward(window, x, w, channels, y);
+    }
     let grid = Grid::new(window);
     let planes = y
         .par_chunks_mut(window.output_pixels())
@@ -171,6 +178,9 @@ pub fn backward<T: Element>(
     channels: usize,
     dx: Option<&mut [T]>,
 ) -> Vec<T> {
+    if window.input_pixels() <= SMALL_MAP {
+        return small_maps::backward(window, x, w, dy, channels, dx);
+    }
     let (pixels_in, pixels_out, taps) = (window.input_pixels(), window.output_pixels(), window.taps());
     let grid = Grid::new(window);
     if let Some(dx) = dx {

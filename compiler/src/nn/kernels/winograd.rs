@@ -5,16 +5,18 @@
 //! by step: the output gradient is taken to the points once and serves both gradients.
 //!
 //! A task is a few images, as many as give the products enough columns: a function of the shape alone, so that the bits do
-//! not depend on the threads.
+//! not depend on the threads. Where all images together have few tiles for so many channels, a task is a few channels
+//! instead (`by_channels`).
 //!
 //! Source: Lavin and Gray 2015, arXiv:1509.09308.
 
+mod by_channels;
 mod tiles;
 mod transform;
 
 use rayon::prelude::*;
 
-use self::tiles::Tiling;
+use self::tiles::{Planes, Tiling};
 use self::transform::{LANES, Points};
 use super::conv2d::{ConvShape, images_per_chunk, sum_chunks};
 use super::element::Element;
@@ -42,14 +44,17 @@ pub(super) fn applies(shape: &ConvShape) -> bool {
         && window.padding.1 <= 2
         && shape.groups == 1
         && shape.channels_in.min(shape.channels_out) >= FEWEST_CHANNELS
-        && enough_tiles(shape)
+        && (enough_tiles(shape) || by_channels::pays(shape))
 }
 
-/// Filters at the points are four times as large as they came: with few tiles to use them on, moving them takes longer than
-/// the multiplications they save.
+/// Filters at the points are four times as large as they came: with few tiles to use them on, each task's moving them takes
+/// longer than the multiplications they save.
 fn enough_tiles(shape: &ConvShape) -> bool {
-    let tiles = shape.images * Tiling::new(&shape.window, 1).tiles_per_image();
-    2 * tiles >= shape.channels_in.min(shape.channels_out)
+    2 * tiles_of_batch(shape) >= shape.channels_in.min(shape.channels_out)
+}
+
+fn tiles_of_batch(shape: &ConvShape) -> usize {
+    shape.images * Tiling::new(&shape.window, 1).tiles_per_image()
 }
 
 fn images_together(shape: &ConvShape) -> usize {
@@ -59,8 +64,12 @@ fn images_together(shape: &ConvShape) -> usize {
 
 /// Convolution of a batch into `y`; shapes as in [`super::conv2d::forward`].
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [T]) {
+    if !enough_tiles(shape) {
+        return by_channels::forward(shape, x, w, y);
+    }
     let (outputs, inputs) = (shape.channels_out, shape.channels_in);
     let filters = filters_at_points(w, inputs);
+    let (x_planes, y_planes) = planes(shape);
     let together = images_together(shape);
     y.par_chunks_mut(together * shape.output_len())
         .zip(x.par_chunks(together * shape.input_len()))
@@ -71,7 +80,7 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
             with_parts(lengths, |[v, m, scratch]| {
                 vectorised(
                     #[inline(always)]
-                    || tiling.inputs_to_points(x, inputs, v, scratch),
+                    || tiling.inputs_to_points((x, x_planes), inputs, v, scratch),
                 );
                 for point in 0..POINTS {
                     matmul_into(
@@ -84,7 +93,7 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
                 }
                 vectorised(
                     #[inline(always)]
-                    || tiling.points_to_outputs(m, outputs, y, scratch),
+                    || tiling.points_to_outputs(m, outputs, (y, y_planes), scratch),
                 );
             });
         });
@@ -92,6 +101,9 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], y: &mut [
 
 /// Gradients of [`forward`]: that of `w`, and that of `x` into `dx` where given.
 pub(super) fn backward<T: Element>(shape: &ConvShape, x: &[T], w: &[T], dy: &[T], dx: Option<&mut [T]>) -> Vec<T> {
+    if !enough_tiles(shape) {
+        return by_channels::backward(shape, x, w, dy, dx);
+    }
     let inputs = shape.channels_in;
     let together = images_together(shape);
     let per_task = images_per_chunk(shape.images, shape.weights_len()).next_multiple_of(together);
@@ -122,6 +134,7 @@ fn backward_task<T: Element>(
     mut input_gradient: Option<(&[T], &mut [T])>,
 ) {
     let (outputs, inputs) = (shape.channels_out, shape.channels_in);
+    let (x_planes, y_planes) = planes(shape);
     let largest = Tiling::new(&shape.window, together.min(x.len() / shape.input_len()));
     let per_channel = POINTS * largest.tiles();
     let lengths = [
@@ -139,8 +152,8 @@ fn backward_task<T: Element>(
             vectorised(
                 #[inline(always)]
                 || {
-                    tiling.inputs_to_points(x, inputs, v, scratch);
-                    tiling.output_gradients_to_points(dy, outputs, dm, scratch);
+                    tiling.inputs_to_points((x, x_planes), inputs, v, scratch);
+                    tiling.output_gradients_to_points((dy, y_planes), outputs, dm, scratch);
                 },
             );
             for point in 0..POINTS {
@@ -170,7 +183,7 @@ fn backward_task<T: Element>(
                 let dx = &mut dx[part * together * shape.input_len()..][..x.len()];
                 vectorised(
                     #[inline(always)]
-                    || tiling.points_to_input_gradients(v, inputs, dx, scratch),
+                    || tiling.points_to_input_gradients(v, inputs, (dx, x_planes), scratch),
                 );
             }
         }
@@ -179,6 +192,14 @@ fn backward_task<T: Element>(
             || filter_gradients(du, dw, inputs),
         );
     });
+}
+
+/// Where the planes of input and output lie.
+fn planes(shape: &ConvShape) -> (Planes, Planes) {
+    (
+        Planes::image_by_image(shape.channels_in, shape.window.input_pixels()),
+        Planes::image_by_image(shape.channels_out, shape.window.output_pixels()),
+    )
 }
 
 /// The matrix of all channels at one point: a row a channel, a column a tile.

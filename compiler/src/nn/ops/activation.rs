@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use super::support::{check_pair, dtype_of, elements, for_dtype, runs_kernels, shape_mismatch, tensor, view};
 use crate::nn::kernels::activation as kernel;
 use crate::nn::tape::{apply1, apply2};
 
@@ -13,20 +13,20 @@ use crate::nn::tape::{apply1, apply2};
 ///
 /// Source: ONNX Relu, opset 14.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::relu(x);
     }
     apply1(&x.contiguous()?, Relu)
 }
 
-/// `min(max(0, x), 6)`, element by element; on a CPU NaN stays NaN.
+/// `min(max(0, x), 6)`, element by element; NaN stays NaN.
 ///
 /// # Shapes
 /// Any; the output has that of `x`.
 ///
 /// Source: PyTorch `ReLU6`; ONNX Clip, opset 13.
 pub fn relu6(x: &Tensor) -> Result<Tensor> {
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::relu6(x);
     }
     apply1(&x.contiguous()?, Relu6)
@@ -43,7 +43,7 @@ pub fn relu6(x: &Tensor) -> Result<Tensor> {
 /// Source: ONNX Add, opset 14.
 pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     check_sum("add", x, y)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return x.add(y);
     }
     apply2(&x.contiguous()?, &y.contiguous()?, Add { rectified: false })
@@ -60,7 +60,7 @@ pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 /// Source: He et al. 2015, arXiv:1512.03385, figure 2.
 pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     check_sum("add_relu", x, y)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::add_relu(x, y);
     }
     apply2(&x.contiguous()?, &y.contiguous()?, Add { rectified: true })
@@ -161,25 +161,28 @@ impl CustomOp2 for Add {
 pub(super) mod composition {
     use super::*;
 
-    /// [`super::relu`] by candle's own operation.
+    /// [`super::relu`] by candle's own operations; candle 0.11's `relu` has a gradient of 1 at 0.
     pub fn relu(x: &Tensor) -> Result<Tensor> {
-        x.relu()
+        let zeros = x.zeros_like()?;
+        x.le(&zeros)?.where_cond(&zeros, x)
     }
 
-    /// [`super::relu6`] by candle's own operation.
+    /// [`super::relu6`] by candle's own operations; candle 0.11's `clamp` has a gradient of 1/2 at 0 and at 6.
     pub fn relu6(x: &Tensor) -> Result<Tensor> {
-        x.clamp(0.0, 6.0)
+        let sixes = (x.zeros_like()? + 6.0)?;
+        relu(&x.ge(&sixes)?.where_cond(&sixes, x)?)
     }
 
     /// [`super::add_relu`] by candle's own operations.
     pub fn add_relu(x: &Tensor, y: &Tensor) -> Result<Tensor> {
         super::check_sum("add_relu", x, y)?;
-        (x + y)?.relu()
+        relu(&(x + y)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use candle_core::{Device, Var};
     use proptest::prelude::*;
 
     use super::super::testing::{assert_same_bits, check, config, random};
@@ -211,8 +214,24 @@ mod tests {
         let y = relu(&x.t().unwrap()).unwrap().t().unwrap().contiguous().unwrap();
         assert_eq!(y.to_vec2::<f32>().unwrap(), x.relu().unwrap().to_vec2::<f32>().unwrap());
         let nan = Tensor::new(&[f32::NAN, -1.0], x.device()).unwrap();
-        for op in [relu, relu6] {
+        for op in [relu, relu6, composition::relu, composition::relu6] {
             assert!(op(&nan).unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+        }
+    }
+
+    /// At a kink the gradient is 0, as in PyTorch.
+    #[test]
+    fn kinks_have_no_gradient() {
+        let x = Var::new(&[-1f32, 0.0, 3.0, 6.0, 7.0], &Device::Cpu).unwrap();
+        let gradient = |op: fn(&Tensor) -> Result<Tensor>| {
+            let gradients = op(x.as_tensor()).unwrap().backward().unwrap();
+            gradients.get(&x).unwrap().to_vec1::<f32>().unwrap()
+        };
+        for op in [relu, composition::relu] {
+            assert_eq!(gradient(op), [0.0, 0.0, 1.0, 1.0, 1.0]);
+        }
+        for op in [relu6, composition::relu6] {
+            assert_eq!(gradient(op), [0.0, 0.0, 1.0, 0.0, 0.0]);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use super::support::{check_pair, dtype_of, elements, for_dtype, runs_kernels, shape_mismatch, tensor, view};
 use crate::nn::kernels::batch_norm::{self as kernel, Activation};
 use crate::nn::tape::apply3;
 
@@ -35,7 +35,7 @@ pub fn batch_norm_train(
     activation: Activation,
 ) -> Result<(Tensor, BatchStatistics)> {
     let (_, channels, pixels) = check(x, &[gamma, beta])?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::batch_norm_train(x, gamma, beta, eps, activation);
     }
     let x = x.contiguous()?;
@@ -76,7 +76,7 @@ pub fn batch_norm_frozen(
     activation: Activation,
 ) -> Result<Tensor> {
     let (_, _, pixels) = check(x, &[gamma, beta, mean, var])?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::batch_norm_frozen(x, (gamma, beta), (mean, var), eps, activation);
     }
     let as_vec = |t: &Tensor| t.detach().to_dtype(DType::F64)?.to_vec1();
@@ -164,6 +164,7 @@ impl CustomOp3 for BatchNorm {
 }
 
 pub(super) mod composition {
+    use super::super::activation::composition as rectified;
     use super::*;
 
     /// [`super::batch_norm_train`] by candle's own operations.
@@ -214,8 +215,8 @@ pub(super) mod composition {
             .broadcast_add(&column(beta)?)?;
         match activation {
             Activation::None => Ok(y),
-            Activation::Relu => y.relu(),
-            Activation::Relu6 => y.clamp(0.0, 6.0),
+            Activation::Relu => rectified::relu(&y),
+            Activation::Relu6 => rectified::relu6(&y),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, image_dims, shape_mismatch, tensor, view};
+use super::support::{
+    check_pair, dtype_of, elements, for_dtype, image_dims, runs_kernels, shape_mismatch, tensor, view,
+};
 use crate::nn::kernels::bias as kernel;
 use crate::nn::tape::apply2;
 
@@ -19,7 +21,7 @@ const NAME: &str = "add_bias";
 /// Source: ONNX Conv, opset 11, input `B`.
 pub fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check(x, bias)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::add_bias(x, bias);
     }
     apply2(&x.contiguous()?, &bias.contiguous()?, AddBias)

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
+use super::support::{dtype_of, elements, for_dtype, image_dims, runs_kernels, tensor, view};
 use crate::nn::kernels::channel_shuffle as kernel;
 use crate::nn::tape::apply1;
 
@@ -19,7 +19,7 @@ const NAME: &str = "channel_shuffle";
 /// Source: Zhang et al. 2017, arXiv:1707.01083, section 3.1.
 pub fn channel_shuffle(x: &Tensor, groups: usize) -> Result<Tensor> {
     check_groups(x, groups)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::channel_shuffle(x, groups);
     }
     apply1(&x.contiguous()?, ChannelShuffle { groups })

@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use super::support::{check_pair, dtype_of, elements, for_dtype, runs_kernels, shape_mismatch, tensor, view};
+use super::taps::taps;
 use crate::nn::kernels::conv2d::{self as kernel, ConvShape};
 use crate::nn::kernels::im2col::Window;
 use crate::nn::tape::{apply2, needs_gradient};
@@ -42,7 +43,7 @@ impl Default for Conv2dConfig {
 /// Source: ONNX Conv, opset 11, without dilation.
 pub fn conv2d(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<Tensor> {
     let shape = shape_of(x, w, config)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::conv2d(x, w, config);
     }
     let wants_dx = needs_gradient(x);
@@ -136,15 +137,25 @@ impl CustomOp2 for Conv2d {
 pub(super) mod composition {
     use super::*;
 
-    /// [`super::conv2d`] by candle's own convolution.
+    /// [`super::conv2d`] by candle's own operations: its convolution, or for a depthwise one shifted maps, since candle
+    /// convolves group by group.
     pub fn conv2d(x: &Tensor, w: &Tensor, config: &Conv2dConfig) -> Result<Tensor> {
+        let ConvShape {
+            window,
+            channels_in,
+            channels_out,
+            ..
+        } = super::shape_of(x, w, config)?;
+        if config.groups > 1 && config.groups == channels_in && channels_in == channels_out {
+            return depthwise(x, w, &window);
+        }
         let Window {
             input,
             kernel,
             stride,
             output,
             ..
-        } = super::shape_of(x, w, config)?.window;
+        } = window;
         let Conv2dConfig { padding, groups, .. } = *config;
         let (x, w) = (x.contiguous()?, w.contiguous()?);
         let used = [(output.0 - 1) * stride + kernel.0, (output.1 - 1) * stride + kernel.1];
@@ -153,11 +164,27 @@ pub(super) mod composition {
             return x.conv2d(&w, padding, stride, 1, groups);
         }
         // candle 0.11's backward takes the height's unused rows for the width's too: leave none of either.
-        let padded = x
-            .pad_with_zeros(2, padding, padding)?
-            .pad_with_zeros(3, padding, padding)?;
-        let x = padded.narrow(2, 0, used[0])?.narrow(3, 0, used[1])?;
-        x.contiguous()?.conv2d(&w, 0, stride, 1, groups)
+        let padded = pad(&x, padding)?.narrow(2, 0, used[0])?.narrow(3, 0, used[1])?;
+        padded.contiguous()?.conv2d(&w, 0, stride, 1, groups)
+    }
+
+    /// One kernel a channel: the sum over its taps of the pixels that each meets times its weights.
+    fn depthwise(x: &Tensor, w: &Tensor, window: &Window) -> Result<Tensor> {
+        let channels = w.dim(0)?;
+        let weights = w.reshape((channels, window.taps()))?;
+        let terms = taps(&pad(x, window.padding.0)?, window)?.into_iter().enumerate();
+        let mut terms = terms.map(|(tap, pixels)| {
+            let weight = weights.narrow(1, tap, 1)?.reshape((1, channels, 1, 1))?;
+            pixels.broadcast_mul(&weight)
+        });
+        let first = terms.next().unwrap_or_else(|| Err(shape_mismatch(NAME, x, w)))?;
+        terms.try_fold(first, |sum, term| sum + term?)
+    }
+
+    /// `x` with `padding` zeros on each of the four sides.
+    fn pad(x: &Tensor, padding: usize) -> Result<Tensor> {
+        x.pad_with_zeros(2, padding, padding)?
+            .pad_with_zeros(3, padding, padding)
     }
 }
 
@@ -220,6 +247,33 @@ mod tests {
                 |t| conv2d(&t[0], &t[1], &config),
                 |t| composition::conv2d(&t[0], &t[1], &config),
             );
+        }
+    }
+
+    /// Small maps: filtered channel by channel, multiplied as one matrix, and depthwise with whole and cut vectors of images.
+    #[test]
+    fn small_maps() {
+        let cases = [
+            (33, [67, 70], 4, 3, 1, 1),
+            (33, [70, 67], 5, 3, 2, 1),
+            (19, [34, 33], 2, 1, 0, 1),
+            (19, [18, 18], 4, 3, 1, 18),
+            (3, [2, 2], 2, 3, 1, 2),
+        ];
+        for (n, [inputs, outputs], size, kernel, padding, groups) in cases {
+            let config = Conv2dConfig {
+                stride: 1,
+                padding,
+                groups,
+            };
+            let shapes: [&[usize]; 2] = [&[n, inputs, size, size], &[outputs, inputs / groups, kernel, kernel]];
+            // a sum over so many outputs is kept small, or its rounding would show in numerical differences
+            check(
+                &shapes,
+                |t| conv2d(&t[0], &t[1], &config)? / 64.0,
+                |t| composition::conv2d(&t[0], &t[1], &config)? / 64.0,
+            );
+            assert_same_bits(&shapes, |t| conv2d(&t[0], &t[1], &config));
         }
     }
 

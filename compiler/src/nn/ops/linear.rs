@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use super::support::{check_pair, dtype_of, elements, for_dtype, runs_kernels, shape_mismatch, tensor, view};
 use crate::nn::kernels::linear as kernel;
 use crate::nn::tape::{apply3, needs_gradient};
 
@@ -19,7 +19,7 @@ const NAME: &str = "linear";
 /// Source: ONNX Gemm, opset 13, with `transB = 1`.
 pub fn linear(x: &Tensor, w: &Tensor, b: &Tensor) -> Result<Tensor> {
     check(x, w, b)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::linear(x, w, b);
     }
     let wants_dx = needs_gradient(x);

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Error, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{check_pair, dtype_of, elements, for_dtype, shape_mismatch, tensor, view};
+use super::support::{check_pair, dtype_of, elements, for_dtype, runs_kernels, shape_mismatch, tensor, view};
 use crate::nn::kernels::loss as kernel;
 use crate::nn::tape::{apply1, apply2};
 
@@ -18,7 +18,7 @@ use crate::nn::tape::{apply1, apply2};
 /// Source: ONNX SoftmaxCrossEntropyLoss, opset 13.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let labels_vec = check_labels(logits, labels)?;
-    if !logits.device().is_cpu() {
+    if !runs_kernels(logits) {
         return composition::cross_entropy(logits, labels);
     }
     apply1(&logits.contiguous()?, CrossEntropy { labels: labels_vec })
@@ -56,7 +56,7 @@ fn check_labels(logits: &Tensor, labels: &Tensor) -> Result<Vec<u32>> {
 /// Different shapes, number types or devices; empty inputs.
 pub fn mean_squared_error(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     check_difference(a, b)?;
-    if !a.device().is_cpu() {
+    if !runs_kernels(a) {
         return composition::mean_squared_error(a, b);
     }
     apply2(&a.contiguous()?, &b.contiguous()?, MeanSquaredError)

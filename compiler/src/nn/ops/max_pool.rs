@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
+use super::support::{dtype_of, elements, for_dtype, image_dims, runs_kernels, tensor, view};
+use super::taps::taps;
 use crate::nn::kernels::im2col::Window;
 use crate::nn::kernels::max_pool as kernel;
 use crate::nn::tape::apply1;
@@ -34,7 +35,7 @@ pub struct MaxPoolConfig {
 /// Source: ONNX MaxPool, opset 12; PyTorch `MaxPool2d`, without `ceil_mode` and dilation.
 pub fn max_pool(x: &Tensor, config: &MaxPoolConfig) -> Result<Tensor> {
     let window = window_of(x, config)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::max_pool(x, config);
     }
     apply1(&x.contiguous()?, MaxPool(window))
@@ -91,29 +92,18 @@ impl CustomOp1 for MaxPool {
 pub(super) mod composition {
     use super::*;
 
-    /// [`super::max_pool`] by candle's own operations: the maximum of `kernel` times `kernel` shifted maps.
+    /// [`super::max_pool`] by candle's own operations: the largest of `kernel` times `kernel` shifted maps.
     ///
-    /// Equal maxima share the gradient. Candle 0.11's own max pool is no reference: its backward wants equal kernel and
-    /// stride, and then divides the gradient by the pixels of a window.
+    /// Candle 0.11's own max pool does not serve: its backward wants equal kernel and stride, and then divides the
+    /// gradient by the pixels of a window. Its `maximum` shares the gradient out between equal maxima.
     pub fn max_pool(x: &Tensor, config: &MaxPoolConfig) -> Result<Tensor> {
-        let Window { output, .. } = super::window_of(x, config)?;
+        let window = super::window_of(x, config)?;
         let padded = pad(&pad(x, 2, config.padding)?, 3, config.padding)?;
-        let tap = |map: &Tensor, dim, first: usize, outputs: usize| {
-            let kept = (0..outputs).map(|output| (first + output * config.stride) as u32);
-            map.index_select(&Tensor::from_iter(kept, x.device())?, dim)
-        };
-        let mut largest: Option<Tensor> = None;
-        for row in 0..config.kernel {
-            let rows = tap(&padded, 2, row, output.0)?;
-            for column in 0..config.kernel {
-                let shifted = tap(&rows, 3, column, output.1)?;
-                largest = Some(match largest {
-                    Some(largest) => largest.maximum(&shifted)?,
-                    None => shifted,
-                });
-            }
-        }
-        largest.ok_or_else(|| Error::Msg(format!("{NAME}: a kernel of 0")).bt())
+        let none = || Error::Msg(format!("{NAME}: a kernel of 0")).bt();
+        let larger = |largest: Tensor, map: Tensor| map.gt(&largest)?.where_cond(&map, &largest);
+        let mut maps = taps(&padded, &window)?.into_iter();
+        let first = maps.next().ok_or_else(none)?;
+        maps.try_fold(first, larger)
     }
 
     /// `x` with `count` slices of minus infinity on both sides of `dim`.
@@ -130,7 +120,7 @@ pub(super) mod composition {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Var};
     use proptest::prelude::*;
 
     use super::super::testing::{assert_same_bits, check, config as cases, random};
@@ -180,6 +170,13 @@ mod tests {
         let gradients = y.backward().unwrap();
         let dx = gradients.get(&x).unwrap().flatten_all().unwrap();
         assert_eq!(dx.to_vec1::<f32>().unwrap(), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+
+        let equal = Var::ones((1, 1, 2, 2), DType::F32, &Device::Cpu).unwrap();
+        for op in [max_pool, composition::max_pool] {
+            let gradients = op(equal.as_tensor(), &halves).unwrap().backward().unwrap();
+            let dx = gradients.get(&equal).unwrap().flatten_all().unwrap();
+            assert_eq!(dx.to_vec1::<f32>().unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        }
     }
 
     #[test]

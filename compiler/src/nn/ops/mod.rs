@@ -11,13 +11,16 @@ mod activation;
 mod batch_norm;
 mod bias;
 mod channel_shuffle;
+mod concat;
 mod conv2d;
 mod linear;
 mod loss;
 mod max_pool;
+mod mean;
 mod pool;
 mod sgd;
 mod support;
+mod taps;
 #[cfg(test)]
 mod testing;
 
@@ -25,15 +28,21 @@ pub use activation::{add, add_relu, relu, relu6};
 pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
 pub use bias::add_bias;
 pub use channel_shuffle::channel_shuffle;
+pub use concat::concat;
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
 pub use loss::{cross_entropy, mean_squared_error};
 pub use max_pool::{MaxPoolConfig, max_pool};
+pub use mean::mean;
 pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
 
 pub use sgd::{SgdUpdate, sgd_update, sum_of_squares};
 
 pub use super::kernels::batch_norm::Activation;
+
+pub(crate) use support::runs_kernels;
+#[cfg(test)]
+pub(crate) use testing::as_compositions;
 
 /// The same operations made of candle's own: what runs on a GPU, and the tests' second reference.
 pub mod composition {

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor, WithDType};
 
-use super::support::{dtype_of, elements, for_dtype, image_dims, tensor, view};
+use super::support::{dtype_of, elements, for_dtype, image_dims, runs_kernels, tensor, view};
 use crate::nn::kernels::pool::{self as kernel, SubsampleShape};
 use crate::nn::tape::{apply1, reshape};
 
@@ -16,6 +16,9 @@ use crate::nn::tape::{apply1, reshape};
 ///
 /// Source: ONNX GlobalAveragePool, opset 1.
 pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
+    if !runs_kernels(x) {
+        return composition::global_average_pool(x);
+    }
     let pooled = adaptive_average_pool(x, 1, 1)?;
     let (images, channels, _, _) = pooled.dims4()?;
     reshape(&pooled, (images, channels))
@@ -33,7 +36,7 @@ pub fn global_average_pool(x: &Tensor) -> Result<Tensor> {
 /// Source: PyTorch `AdaptiveAvgPool2d`.
 pub fn adaptive_average_pool(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let input = check_bins(x, height, width)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::adaptive_average_pool(x, height, width);
     }
     let pool = AdaptiveAveragePool {
@@ -64,7 +67,7 @@ fn check_bins(x: &Tensor, height: usize, width: usize) -> Result<(usize, usize)>
 /// Source: He et al. 2015, arXiv:1512.03385, section 3.3, option A.
 pub fn subsample_pad(x: &Tensor, stride: usize, channels_before: usize, channels_after: usize) -> Result<Tensor> {
     let shape = check_subsample(x, stride, channels_before, channels_after)?;
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return composition::subsample_pad(x, stride, channels_before, channels_after);
     }
     apply1(&x.contiguous()?, SubsamplePad(shape))

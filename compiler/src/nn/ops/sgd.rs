@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor};
 
-use super::support::{check_pair, elements_mut, for_dtype, shape_mismatch, view};
+use super::support::{check_pair, elements_mut, for_dtype, runs_kernels, shape_mismatch, view};
 use crate::nn::kernels::sgd as kernel;
 
 pub use crate::nn::kernels::sgd::Step as SgdUpdate;
@@ -35,7 +35,7 @@ pub fn sgd_update(
         }
     }
     let gradient = gradient.detach().contiguous()?;
-    if !weights.device().is_cpu() {
+    if !runs_kernels(weights) {
         return composition::sgd_update(weights, velocity, &gradient, at, update);
     }
     velocity.inplace_op1(&OnVelocity {
@@ -51,7 +51,7 @@ pub fn sgd_update(
 /// # Errors
 /// A number type other than `f32` and `f64`.
 pub fn sum_of_squares(x: &Tensor) -> Result<f64> {
-    if !x.device().is_cpu() {
+    if !runs_kernels(x) {
         return x.sqr()?.to_dtype(candle_core::DType::F64)?.sum_all()?.to_scalar();
     }
     let x = x.detach().contiguous()?;

@@ -6,6 +6,22 @@ use candle_core::{CpuStorage, DType, Device, Error, Layout, Result, Storage, Ten
 
 use crate::nn::kernels::element::Element;
 
+/// Whether the kernels compute what is asked of `x`; elsewhere the compositions do.
+pub(crate) fn runs_kernels(x: &Tensor) -> bool {
+    x.device().is_cpu() && !composed()
+}
+
+/// Whether a test has asked for the compositions on a CPU too.
+#[cfg(test)]
+fn composed() -> bool {
+    super::testing::composed()
+}
+
+#[cfg(not(test))]
+const fn composed() -> bool {
+    false
+}
+
 /// Runs `$body` with `$T` standing for the number type of `$dtype`; an error for anything but `f32` and `f64`.
 macro_rules! for_dtype {
     ($dtype:expr, $op:expr, $T:ident => $body:expr) => {
@@ -26,6 +42,8 @@ pub(super) use for_dtype;
 
 /// The elements of a contiguous input inside a custom operation.
 pub(super) fn elements<'a, T: Element>(storage: &'a CpuStorage, layout: &Layout, op: &'static str) -> Result<&'a [T]> {
+    // on another device a kernel would be an error
+    debug_assert!(!composed(), "{op}: a kernel in a composition");
     let (start, end) = layout
         .contiguous_offsets()
         .ok_or_else(|| Error::RequiresContiguous { op }.bt())?;
@@ -38,6 +56,7 @@ pub(super) fn elements_mut<'a, T: Element>(
     layout: &Layout,
     op: &'static str,
 ) -> Result<&'a mut [T]> {
+    debug_assert!(!composed(), "{op}: a kernel in a composition");
     let (start, end) = layout
         .contiguous_offsets()
         .ok_or_else(|| Error::RequiresContiguous { op }.bt())?;

@@ -1,4 +1,7 @@
-//! What the tests of every operation share: numerical gradients, and runs on different numbers of threads.
+//! What the tests of every operation share: numerical gradients, runs on different numbers of threads, and a switch to the
+//! compositions.
+
+use std::cell::Cell;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use proptest::test_runner::{Config, RngSeed};
@@ -6,6 +9,24 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::nn::kernels::element::Element;
+use crate::nn::tape;
+
+thread_local! {
+    static COMPOSED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `pass` with every operation as its composition, as on a device without kernels.
+pub(crate) fn as_compositions<T>(pass: impl FnOnce() -> T) -> T {
+    let before = COMPOSED.replace(true);
+    let result = pass();
+    COMPOSED.set(before);
+    result
+}
+
+/// Whether the compositions are asked for.
+pub(super) fn composed() -> bool {
+    COMPOSED.get()
+}
 
 /// A few cases from a fixed seed: the same ones in every run.
 pub(super) fn config(cases: u32) -> Config {
@@ -113,6 +134,22 @@ pub(super) fn check(
     assert_close("f32 output", &single_y, &y, 1e-4);
     for (i, (got, expected)) in single_grads.iter().zip(&grads).enumerate() {
         assert_close(&format!("f32 gradient of input {i}"), got, expected, 1e-3);
+    }
+}
+
+/// Holds the gradients that a tape finds in `f64` against candle's own.
+pub(super) fn check_tape(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let vars = variables::<f64>(shapes);
+    let (y, expected) = gradients(&vars, &op);
+    let inputs: Vec<Tensor> = vars.iter().map(|v| v.as_tensor().clone()).collect();
+    let (outputs, tape) = tape::record(|| op(&inputs).map(|y| vec![y])).unwrap();
+    assert_close("recorded output", &outputs[0], &y, 0.0);
+    let weighted = (&outputs[0] * random::<f64>(y.dims(), 99)).unwrap();
+    let mut got = weighted.sum_all().unwrap().backward().unwrap();
+    tape.backward(&mut got).unwrap();
+    for (i, (var, expected)) in vars.iter().zip(&expected).enumerate() {
+        let gradient = got.get(var).expect("every input has a gradient");
+        assert_close(&format!("recorded gradient of input {i}"), gradient, expected, 1e-12);
     }
 }
 

@@ -23,7 +23,7 @@ fn checkpoint(step: usize) -> Checkpoint {
             loss: 1.0 / 3.0,
             images: 10,
         }),
-        teacher_validation: None,
+        teacher_validation: Vec::new(),
         images_per_second: 1e9,
         data_wait_share: 0.0,
     };

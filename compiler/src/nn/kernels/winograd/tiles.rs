@@ -14,6 +14,31 @@ const OUT: usize = 4;
 /// Inputs of a tile, along one side.
 const IN: usize = 6;
 
+/// Where the planes of a batch lie: distances in elements between those of two images, and of two channels.
+#[derive(Clone, Copy)]
+pub(super) struct Planes {
+    pub(super) image: usize,
+    pub(super) channel: usize,
+}
+
+impl Planes {
+    /// Images one after the other, as tensors have them: `(images, channels, pixels)`.
+    pub(super) fn image_by_image(channels: usize, pixels: usize) -> Self {
+        Self {
+            image: channels * pixels,
+            channel: pixels,
+        }
+    }
+
+    /// Channels one after the other: `(channels, images, pixels)`.
+    pub(super) fn channel_by_channel(images: usize, pixels: usize) -> Self {
+        Self {
+            image: pixels,
+            channel: images * pixels,
+        }
+    }
+}
+
 /// How the outputs of a few images are cut into tiles.
 pub(super) struct Tiling {
     window: Window,
@@ -73,11 +98,16 @@ impl Tiling {
     /// Input images to the points: `B^T d B` of every tile.
     ///
     /// # Shapes
-    /// - `x`: `(images, channels, H, W)`; `v`: `(channels, 36, tiles)`
+    /// - `x`: so many channels of images, placed as `planes` says; `v`: `(channels, 36, tiles)`
     #[inline(always)]
-    pub(super) fn inputs_to_points<T: Element>(&self, x: &[T], channels: usize, v: &mut [T], scratch: &mut [T]) {
+    pub(super) fn inputs_to_points<T: Element>(
+        &self,
+        (x, planes): (&[T], Planes),
+        channels: usize,
+        v: &mut [T],
+        scratch: &mut [T],
+    ) {
         let points = Points::new();
-        let plane = self.window.input_pixels();
         let (half, rest) = scratch.split_at_mut(self.pixel_rows() * IN * self.width);
         let (tiles, line) = rest.split_at_mut(IN * self.width);
         let line = &mut line[..self.line_len()];
@@ -91,7 +121,7 @@ impl Tiling {
                     continue;
                 };
                 for image in 0..self.images {
-                    let pixels = &x[(image * channels + channel) * plane + image_row * wide..][..wide];
+                    let pixels = &x[image * planes.image + channel * planes.channel + image_row * wide..][..wide];
                     line[left..left + wide].copy_from_slice(pixels);
                     for (j, tiles) in tiles.chunks_exact_mut(self.width).enumerate() {
                         let tiles = &mut tiles[image * self.columns..][..self.columns];
@@ -121,17 +151,16 @@ impl Tiling {
     /// The transpose of [`Self::inputs_to_points`]: gradients at the points to those of the images.
     ///
     /// # Shapes
-    /// - `v`: `(channels, 36, tiles)`; `dx`: `(images, channels, H, W)`, overwritten
+    /// - `v`: `(channels, 36, tiles)`; `dx`: so many channels of images, placed as `planes` says, overwritten
     #[inline(always)]
     pub(super) fn points_to_input_gradients<T: Element>(
         &self,
         v: &[T],
         channels: usize,
-        dx: &mut [T],
+        (dx, planes): (&mut [T], Planes),
         scratch: &mut [T],
     ) {
         let points = Points::new();
-        let plane = self.window.input_pixels();
         let (half, rest) = scratch.split_at_mut(self.pixel_rows() * IN * self.width);
         let (tiles, line) = rest.split_at_mut(IN * self.width);
         let line = &mut line[..self.line_len()];
@@ -162,7 +191,7 @@ impl Tiling {
                             pixels[0] += *tile;
                         }
                     }
-                    let pixels = &mut dx[(image * channels + channel) * plane + image_row * wide..][..wide];
+                    let pixels = &mut dx[image * planes.image + channel * planes.channel + image_row * wide..][..wide];
                     pixels.copy_from_slice(&line[left..left + wide]);
                 }
             }
@@ -172,11 +201,17 @@ impl Tiling {
     /// The points to output images: `A^T m A` of every tile.
     ///
     /// # Shapes
-    /// - `m`: `(channels, 36, tiles)`; `y`: `(images, channels, H', W')`
+    /// - `m`: `(channels, 36, tiles)`; `y`: so many channels of images, placed as `planes` says
     #[inline(always)]
-    pub(super) fn points_to_outputs<T: Element>(&self, m: &[T], channels: usize, y: &mut [T], scratch: &mut [T]) {
+    pub(super) fn points_to_outputs<T: Element>(
+        &self,
+        m: &[T],
+        channels: usize,
+        (y, planes): (&mut [T], Planes),
+        scratch: &mut [T],
+    ) {
         let points = Points::new();
-        let (plane, (high, wide)) = (self.window.output_pixels(), self.window.output);
+        let (high, wide) = self.window.output;
         let (half, rest) = scratch.split_at_mut(OUT * IN * self.width);
         let tiles = &mut rest[..OUT * self.width];
         for (channel, m) in m.chunks_exact(POINTS * self.tiles()).take(channels).enumerate() {
@@ -196,7 +231,8 @@ impl Tiling {
                         store(&values, tiles, first, self.width);
                     }
                     for image in 0..self.images {
-                        let pixels = &mut y[(image * channels + channel) * plane + (row * OUT + i) * wide..][..wide];
+                        let first = image * planes.image + channel * planes.channel + (row * OUT + i) * wide;
+                        let pixels = &mut y[first..][..wide];
                         for (j, tiles) in tiles.chunks_exact(self.width).enumerate() {
                             let tiles = &tiles[image * self.columns..][..self.columns];
                             for (pixel, tile) in pixels.iter_mut().skip(j).step_by(OUT).zip(tiles) {
@@ -212,17 +248,17 @@ impl Tiling {
     /// The transpose of [`Self::points_to_outputs`]: gradients of the outputs to those at the points.
     ///
     /// # Shapes
-    /// - `dy`: `(images, channels, H', W')`; `m`: `(channels, 36, tiles)`
+    /// - `dy`: so many channels of images, placed as `planes` says; `m`: `(channels, 36, tiles)`
     #[inline(always)]
     pub(super) fn output_gradients_to_points<T: Element>(
         &self,
-        dy: &[T],
+        (dy, planes): (&[T], Planes),
         channels: usize,
         m: &mut [T],
         scratch: &mut [T],
     ) {
         let points = Points::new();
-        let (plane, (high, wide)) = (self.window.output_pixels(), self.window.output);
+        let (high, wide) = self.window.output;
         let (half, rest) = scratch.split_at_mut(OUT * IN * self.width);
         let tiles = &mut rest[..OUT * self.width];
         for (channel, m) in m.chunks_exact_mut(POINTS * self.tiles()).take(channels).enumerate() {
@@ -234,7 +270,8 @@ impl Tiling {
                     }
                     tiles.fill(T::ZERO);
                     for image in 0..self.images {
-                        let pixels = &dy[(image * channels + channel) * plane + (row * OUT + i) * wide..][..wide];
+                        let first = image * planes.image + channel * planes.channel + (row * OUT + i) * wide;
+                        let pixels = &dy[first..][..wide];
                         for (j, tiles) in tiles.chunks_exact_mut(self.width).enumerate() {
                             let tiles = &mut tiles[image * self.columns..][..self.columns];
                             for (pixel, tile) in pixels.iter().skip(j).step_by(OUT).zip(tiles) {
