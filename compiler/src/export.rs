@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bundle::{BundleSpec, TOLERANCE, write_bundle};
 use crate::data::{DataSpec, ImageSet, Loader, Part};
+use crate::distill::Distillation;
 use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict, predict_session};
 use crate::nn::Network;
 use crate::onnx::{ModelInfo, write_model};
@@ -153,8 +154,9 @@ impl Source {
             facts.insert("data_sha256".to_owned(), json!(result.data_digest));
             facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
         }
-        if let Some(distillation) = &self.recipe.distillation {
-            let teachers = &distillation.teachers;
+        if let Some(Distillation { teachers, .. }) = &self.recipe.distillation
+            && !teachers.is_empty()
+        {
             let networks: Vec<_> = teachers.iter().map(|teacher| teacher.network.as_str()).collect();
             let digests: Vec<_> = teachers.iter().map(|teacher| teacher.digest.as_str()).collect();
             facts.insert("teacher".to_owned(), json!(networks.join("+")));

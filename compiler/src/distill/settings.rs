@@ -92,11 +92,12 @@ impl Distillation {
                 return Err(Error::invalid(key, "false for a single teacher", true));
             }
             (_, 1) if self.weighting == Weighting::Confidence => {
-                return Err(Error::invalid(
-                    "distillation.weighting",
-                    "uniform for a single teacher",
-                    "confidence",
-                ));
+                let key = "distillation.weighting";
+                return Err(Error::invalid(key, "uniform for a single teacher", "confidence"));
+            }
+            (Method::Aver(_), _) if self.weighting == Weighting::Confidence => {
+                let key = "distillation.weighting";
+                return Err(Error::invalid(key, "uniform for method aver", "confidence"));
             }
             _ => {}
         }
