@@ -9,6 +9,8 @@ mod method;
 mod official_code;
 mod settings;
 mod shared_head;
+#[cfg(test)]
+mod testing;
 
 pub use dml::{Dml, MutualLearning};
 pub use guard::{Guarded, Incident, Trigger};

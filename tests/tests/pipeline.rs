@@ -187,6 +187,47 @@ fn a_teacher_makes_students_that_become_bundles() {
     }
 }
 
+#[test]
+fn methods_with_logits_ship_the_student_as_it_is() {
+    let workspace = workspace();
+    let teacher = check_run(&workspace, "teacher", &CUT, "train --model resnet8");
+    let taught = "--teacher resnet8 --teacher-weights teacher/best/weights.safetensors";
+    let mut students = vec![weights(&workspace, "teacher")];
+    for (method, flags) in [("kd", taught), ("aver", taught), ("dml", "")] {
+        let arguments = format!("distill --student resnet8 --method {method} {flags}");
+        let result = check_run(&workspace, method, &CUT, &arguments);
+        check_inspection(&workspace, method, &result);
+        assert_eq!(result["parameters"], teacher["parameters"]);
+        let evaluated = workspace
+            .run(&format!("eval {method} --data {} --json", CUT.spec))
+            .json();
+        assert_eq!(evaluated, result["test"]);
+        check_bundle(&workspace, method, &CUT, "1", &result);
+        let manifest = workspace.read_json(format!("{method}-1.askd/askd.json"));
+        let terms = workspace.read_json(format!("{method}/metrics.jsonl"))["terms"].take();
+        let named: Vec<_> = terms.as_object().unwrap().keys().cloned().collect();
+        if method == "dml" {
+            // the peer is no teacher
+            assert_eq!(result["teachers"], json!([]));
+            assert_eq!(manifest["provenance"].get("teacher"), None);
+            assert_eq!(
+                named,
+                ["gradient_norm", "peer_ce", "peer_kl", "student_ce", "student_kl"]
+            );
+        } else {
+            assert_eq!(result["teachers"][0]["before"], teacher["test"]);
+            assert_eq!(result["teachers"][0]["after"], teacher["test"]);
+            assert_eq!(manifest["provenance"]["teacher"], "resnet8");
+            assert_eq!(named, ["gradient_norm", "student_ce", "teacher_kl"]);
+        }
+        students.push(weights(&workspace, method));
+    }
+    let [alone, kd, aver, dml] = students.try_into().unwrap();
+    assert!(alone != kd && alone != dml && kd != dml);
+    // one teacher's average
+    assert!(kd == aver);
+}
+
 fn weights(workspace: &Workspace, run: &str) -> Vec<u8> {
     workspace.read(format!("{run}/best/weights.safetensors"))
 }

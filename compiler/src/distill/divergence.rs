@@ -28,3 +28,30 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 pub(super) fn scalar(x: &Tensor) -> Result<f64> {
     Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn apart(learner: [f64; 2], target: [f64; 2], temperature: f64) -> f64 {
+        let row = |logits| Tensor::new(&[logits], &Device::Cpu).unwrap();
+        let divergence = kl_of_samples(&row(learner), &row(target), temperature).unwrap();
+        assert_eq!(divergence.dims(), [1]);
+        divergence.to_vec1().unwrap()[0]
+    }
+
+    /// q = (3/4, 1/4) from p = (1/2, 1/2), at a temperature that halves the target's logits.
+    #[test]
+    fn value_is_that_of_the_formula() {
+        let expected = 4.0 * (0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln());
+        assert!((apart([5.0, 5.0], [2.0 * 3f64.ln(), 0.0], 2.0) - expected).abs() < 1e-14);
+    }
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        assert_eq!(apart([1000.0, 0.0], [1000.0, 0.0], 1.0), 0.0);
+        assert_eq!(apart([0.0, 1000.0], [1000.0, 0.0], 1.0), 1000.0);
+    }
+}

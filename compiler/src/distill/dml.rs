@@ -71,6 +71,11 @@ impl MutualLearning {
             peer,
         }
     }
+
+    /// The network that learns beside the student.
+    pub fn peer(&self) -> &Network {
+        &self.peer
+    }
 }
 
 impl Objective for MutualLearning {
@@ -136,5 +141,66 @@ impl Objective for MutualLearning {
             .restore(group(state, "student_momentum").unwrap_or(&none))?;
         self.peer_optimizer
             .restore(group(state, "peer_momentum").unwrap_or(&none))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{SGD, batch, check_restore, moment, network, states};
+    use super::*;
+    use crate::train::Supervised;
+
+    fn mutual(distillation_weight: f64) -> MutualLearning {
+        let settings = Dml {
+            distillation_weight,
+            ..Dml::default()
+        };
+        MutualLearning::new(settings, SGD, network("resnet8", 1), network("resnet14", 2))
+    }
+
+    #[test]
+    fn without_the_others_weight_both_train_alone() {
+        let mut together = mutual(0.0);
+        let mut alone = [("resnet8", 1), ("resnet14", 2)].map(|(name, seed)| Supervised::new(network(name, seed), SGD));
+        for step in 0..3 {
+            let (images, labels) = batch(step);
+            let got = together.step(&images, &labels, &moment(step)).unwrap();
+            let [expected, peer] = alone
+                .each_mut()
+                .map(|alone| alone.step(&images, &labels, &moment(step)).unwrap());
+            assert_eq!((got.loss, got.correct), (expected.loss, expected.correct));
+            assert!(got.terms.contains(&("peer_ce", peer.loss)), "{:?}", got.terms);
+        }
+        let state = together.state().unwrap();
+        for (name, alone) in ["student", "peer"].into_iter().zip(alone) {
+            let expected = alone.state().unwrap();
+            assert_eq!(state[name], expected["network"], "{name}");
+            assert_eq!(state[&format!("{name}_momentum")], expected["momentum"], "{name}");
+        }
+    }
+
+    #[test]
+    fn each_learns_from_the_other() {
+        let (alone, together) = (states(mutual(0.0), 1), states(mutual(1.0), 1));
+        for name in ["student", "peer"] {
+            assert_ne!(alone[name], together[name], "{name}");
+        }
+    }
+
+    /// Neither is changed before the other has learned from it: exchanged, they end the same.
+    #[test]
+    fn neither_comes_first() {
+        let settings = Dml::default();
+        let exchanged = MutualLearning::new(settings, SGD, network("resnet14", 2), network("resnet8", 1));
+        let (one, other) = (states(mutual(1.0), 3), states(exchanged, 3));
+        for [here, there] in [["student", "peer"], ["student_momentum", "peer_momentum"]] {
+            assert_eq!(one[here], other[there]);
+            assert_eq!(one[there], other[here]);
+        }
+    }
+
+    #[test]
+    fn a_restored_run_goes_on_to_the_same_bits() {
+        check_restore(|| mutual(1.0));
     }
 }

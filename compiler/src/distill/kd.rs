@@ -1,4 +1,4 @@
-//! Knowledge distillation from logits: from one teacher (KD) or from the mean of several (AVER).
+//! Knowledge distillation from logits: from one teacher (KD) or from several, the divergences averaged (AVER).
 
 use askd_models::LOGITS;
 use candle_core::Tensor;
@@ -11,7 +11,7 @@ use crate::Result;
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 
-/// Weights of `a CE(student, y) + b T^2 KL(teacher || student)`, the divergence a mean over the batch.
+/// Weights of `a CE(student, y) + b T^2 KL(teacher || student)`, the divergence a mean over batch and teachers.
 ///
 /// Source: G. Hinton et al. 2015, arXiv:1503.02531, section 2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,7 +86,9 @@ impl Objective for KnowledgeDistillation {
             divergence += scalar(&apart)?;
             loss = (loss + (apart * self.settings.distillation_weight)?)?;
         }
-        let value = finite_loss(&loss, at.step, &mut [(&mut self.student, PassMode::Train)], images)?;
+        let mut networks = vec![(&mut self.student, PassMode::Train)];
+        networks.extend(self.teachers.iter_mut().map(|teacher| (teacher, PassMode::Inference)));
+        let value = finite_loss(&loss, at.step, &mut networks, images)?;
         let correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
         let mut gradients = loss.backward()?;
@@ -126,5 +128,69 @@ impl Objective for KnowledgeDistillation {
         self.student.set_weights(group(state, "student")?)?;
         self.optimizer
             .restore(group(state, "student_momentum").unwrap_or(&Default::default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{SGD, batch, check_restore, moment, network, states};
+    use super::super::{Distillation, Method, Teacher, Weighting};
+    use super::*;
+    use crate::train::Supervised;
+
+    fn distilled(distillation_weight: f64, teachers: Vec<Network>) -> KnowledgeDistillation {
+        let settings = Kd {
+            distillation_weight,
+            ..Kd::default()
+        };
+        KnowledgeDistillation::new(settings, SGD, network("resnet8", 1), teachers)
+    }
+
+    #[test]
+    fn without_the_teachers_weight_it_is_plain_training() {
+        let mut alone = Supervised::new(network("resnet8", 1), SGD);
+        let mut distilled = distilled(0.0, vec![network("resnet14", 2)]);
+        for step in 0..3 {
+            let (images, labels) = batch(step);
+            let expected = alone.step(&images, &labels, &moment(step)).unwrap();
+            let got = distilled.step(&images, &labels, &moment(step)).unwrap();
+            assert_eq!((got.loss, got.correct), (expected.loss, expected.correct));
+        }
+        let (got, expected) = (distilled.state().unwrap(), alone.state().unwrap());
+        assert_eq!(got["student"], expected["network"]);
+        assert_eq!(got["student_momentum"], expected["momentum"]);
+    }
+
+    #[test]
+    fn teachers_that_agree_teach_as_one() {
+        let one = states(distilled(1.0, vec![network("resnet14", 2)]), 3);
+        let twice = vec![network("resnet14", 2), network("resnet14", 2)];
+        assert_eq!(states(distilled(1.0, twice), 3), one);
+        // and what they say matters
+        let others = vec![network("resnet14", 2), network("vgg8", 3)];
+        assert_ne!(states(distilled(1.0, others), 3), one);
+        assert_ne!(states(distilled(0.5, vec![network("resnet14", 2)]), 3), one);
+    }
+
+    #[test]
+    fn a_restored_run_goes_on_to_the_same_bits() {
+        check_restore(|| distilled(1.0, vec![network("resnet14", 2)]));
+    }
+
+    #[test]
+    fn an_average_has_no_weights() {
+        let teacher = Teacher {
+            network: "resnet14".to_owned(),
+            weights: "unread.safetensors".into(),
+            digest: String::new(),
+        };
+        let averaged = |weighting| Distillation {
+            method: Method::Aver(Kd::default()),
+            weighting,
+            teachers: vec![teacher.clone(), teacher.clone()],
+        };
+        averaged(Weighting::Uniform).check().unwrap();
+        let error = averaged(Weighting::Confidence).check().unwrap_err().to_string();
+        assert!(error.contains("uniform for method aver"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use crate::Result;
 pub enum Method {
     /// Knowledge distillation from one teacher's logits.
     Kd(Kd),
-    /// The same from the mean of several teachers' logits.
+    /// The same from several teachers, the divergences averaged.
     Aver(Kd),
     /// Deep mutual learning with an untrained peer.
     Dml(Dml),
@@ -46,7 +46,7 @@ pub const METHODS: [MethodFacts; 6] = [
     },
     MethodFacts {
         name: "aver",
-        description: "The same from the mean of several teachers' logits",
+        description: "The same from several teachers, whose divergences are averaged",
         source: "arXiv:1503.02531",
     },
     MethodFacts {

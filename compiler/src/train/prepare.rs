@@ -56,7 +56,7 @@ impl Prepared {
     }
 }
 
-/// The objective that a recipe describes, with fresh student weights and the teacher's loaded.
+/// The objective that a recipe describes, with fresh weights of student and peer, and the teachers' loaded.
 ///
 /// # Errors
 /// [`Error::WeightsMismatch`] if a teacher's checkpoint does not fit, [`Error::Malformed`] if it is not the one whose digest
@@ -147,4 +147,48 @@ pub(crate) fn tensors(batch: Batch, shape: [usize; 3], device: &Device) -> Resul
     let [channels, height, width] = shape;
     let images = Tensor::from_vec(batch.images, (count, channels, height, width), device)?;
     Ok((images, Tensor::from_vec(batch.labels, count, device)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::DataSpec;
+    use crate::distill::{Dml, Weighting};
+    use crate::train::State;
+
+    fn state(seed: u64, peer: Option<&str>) -> Result<State> {
+        let data = DataSpec::embedded();
+        let images = data.load(Part::Test)?;
+        let (mean, std) = (data.kind.mean(), data.kind.std());
+        let settings = Dml {
+            peer: peer.map(str::to_owned),
+            ..Dml::default()
+        };
+        let recipe = Recipe {
+            seed,
+            distillation: Some(Distillation {
+                method: Method::Dml(settings),
+                weighting: Weighting::Uniform,
+                teachers: Vec::new(),
+            }),
+            ..Recipe::for_checkpoint("resnet8", &data, &images, mean, std)
+        };
+        objective(&recipe, DType::F32, &Device::Cpu)?.state()
+    }
+
+    #[test]
+    fn a_peer_starts_from_weights_of_its_own() {
+        let first = state(0, None).unwrap();
+        assert_eq!(state(0, None).unwrap(), first);
+        assert!(first["peer"].keys().eq(first["student"].keys()));
+        assert_ne!(first["peer"], first["student"]);
+        let second = state(1, None).unwrap();
+        assert!(second["peer"] != first["peer"] && second["student"] != first["peer"]);
+        // another network, and a student that does not depend on it
+        let other = state(0, Some("resnet14")).unwrap();
+        assert_eq!(other["student"], first["student"]);
+        assert!(other["peer"].len() > first["peer"].len());
+        let error = state(0, Some("resnet9")).unwrap_err().to_string();
+        assert!(error.contains("resnet9"), "{error}");
+    }
 }

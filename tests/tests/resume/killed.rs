@@ -68,3 +68,16 @@ fn killed_twenty_times_a_run_ends_with_the_same_bits() {
     assert!(results(&workspace, "broken") == whole);
     assert_eq!(leftovers(&workspace, "broken"), 0);
 }
+
+/// The peer and its momentum are in the checkpoint too.
+#[test]
+fn mutual_learning_killed_ends_with_the_same_bits() {
+    let workspace = small_workspace();
+    let dml = "distill --student resnet8 --method dml --data fashion-mnist:fashion --epochs 2 --batch 8";
+    workspace.run(&format!("{dml} --out whole")).text();
+    let broken = format!("{dml} --checkpoint-seconds 0 --resume --out broken");
+    assert!(kill(&workspace, &broken, "broken", 5, Some(Duration::ZERO)));
+    assert!(!workspace.path("broken/result.json").exists());
+    workspace.run(&broken).text();
+    assert!(results(&workspace, "broken") == results(&workspace, "whole"));
+}
