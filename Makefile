@@ -27,10 +27,10 @@ doc: ## rustdoc, warnings denied
 unit: onnxruntime $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
 	ASKD_PYTHON=$(CURDIR)/target/python/bin/python cargo test --workspace --locked
 
-bench: ## every operation of the trainer, forward and with gradients
-	cargo bench --locked -p askd-compiler --bench ops
+bench: ## every operation of the trainer, forward and backward (BENCH_ARGS="conv2d" chooses some)
+	cargo bench --locked -p askd-compiler --bench ops -- $(BENCH_ARGS)
 
-bench-layers: ## every layer of a network against its floor (BENCH_ARGS="vgg8" chooses networks)
+bench-layers: ## every layer of a training step against its floor (BENCH_ARGS="vgg8" chooses networks)
 	cargo bench --locked -p askd-compiler --bench layers -- $(BENCH_ARGS)
 
 # PyTorch, to compare with: outside the tree, and no part of anything else here.

@@ -12,4 +12,4 @@ mod tape;
 pub use init::initialise;
 pub use network::{Network, PassMode};
 pub use sgd::{Sgd, SgdConfig};
-pub use tape::Tape;
+pub use tape::{Tape, record};

@@ -184,7 +184,12 @@ impl Network {
         Ok(())
     }
 
-    fn forward_inspected(
+    /// As [`Self::forward`]; shows each layer's output once it is known. An activation that was computed with the layer before
+    /// shows that layer's tensor again.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], and what `inspect` gives.
+    pub fn forward_inspected(
         &mut self,
         images: &Tensor,
         mode: PassMode,

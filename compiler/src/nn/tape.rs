@@ -42,7 +42,10 @@ thread_local! {
 
 /// Runs a pass, noting its operations. The outputs come as variables that depend on nothing: a loss computed from them has
 /// gradients for them, from which [`Tape::backward`] goes on.
-pub(super) fn record<E: From<candle_core::Error>>(
+///
+/// # Errors
+/// The pass's own.
+pub fn record<E: From<candle_core::Error>>(
     pass: impl FnOnce() -> std::result::Result<Vec<Tensor>, E>,
 ) -> std::result::Result<(Vec<Tensor>, Tape), E> {
     let outer = RECORDING.replace(Some(Tape::default()));
@@ -62,7 +65,15 @@ impl Tape {
     ///
     /// # Errors
     /// What the operations' gradients give.
-    pub fn backward(mut self, gradients: &mut GradStore) -> Result<()> {
+    pub fn backward(self, gradients: &mut GradStore) -> Result<()> {
+        self.backward_inspected(gradients, &mut |_| ())
+    }
+
+    /// As [`Self::backward`]; shows the output of each operation once the gradients of its inputs are known, the last first.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    pub fn backward_inspected(mut self, gradients: &mut GradStore, inspect: &mut dyn FnMut(&Tensor)) -> Result<()> {
         let mut open: HashMap<TensorId, Tensor> = HashMap::new();
         for (var, inner) in &self.outputs {
             if let Some(gradient) = gradients.remove(var) {
@@ -86,6 +97,7 @@ impl Tape {
                     accumulate(&mut open, input.id(), gradient)?;
                 }
             }
+            inspect(&step.output);
         }
         Ok(())
     }
