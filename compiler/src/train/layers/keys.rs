@@ -87,7 +87,9 @@ impl KnownKeys {
         }
         // whether a recipe with this one value can be read: the types themselves know best
         let mut recipe = self.0.clone();
-        insert(&mut recipe, &key, setting.value.clone());
+        if !insert(&mut recipe, &key, setting.value.clone()) {
+            return Err(self.unknown(setting));
+        }
         match Recipe::deserialize(Value::Table(recipe)) {
             Ok(_) => Ok(()),
             Err(error) => Err(setting.invalid(&expected(known, &setting.value, error.message()))),

@@ -1,9 +1,13 @@
 //! What layers add up to, and how they are refused.
 
+mod page;
+mod refusals;
+
 use super::*;
 use crate::distill::{AdaptationDecay, METHODS, Method, Mode, SharedHeadSettings};
 use crate::train::{Decay, Schedule};
 
+/// What messages call a recipe file.
 const FILE: &str = "recipes/x.toml";
 
 fn flag(flag: &str, key: &str, value: impl Into<Value>) -> Setting {
@@ -35,19 +39,6 @@ fn distillation() -> (Layers, tempfile::NamedTempFile) {
 
 fn method(layers: Layers) -> Method {
     layers.resolve().unwrap().distillation.unwrap().method
-}
-
-/// The message with which a recipe file is refused.
-fn refusal(text: &str) -> String {
-    let mut layers = distillation().0;
-    layers.text(FILE, text).unwrap_err().to_string()
-}
-
-/// The message with which a recipe is refused whose file can be read.
-fn refusal_of_range(text: &str) -> String {
-    let (mut layers, _weights) = distillation();
-    layers.text(FILE, text).unwrap();
-    layers.resolve().unwrap_err().to_string()
 }
 
 #[test]
@@ -167,202 +158,6 @@ fn a_resolved_recipe_laid_over_any_defaults_is_itself() {
 }
 
 #[test]
-fn unknown_keys_meet_the_nearest_one() {
-    for (text, expected) in [
-        (
-            "schedule.learnin_rate = 1",
-            "`schedule.learnin_rate`, did you mean `schedule.learning_rate`?",
-        ),
-        (
-            "learning_rate = 1",
-            "`learning_rate`, did you mean `schedule.learning_rate`?",
-        ),
-        (
-            "sedule.warmup_epochs = 1",
-            "`sedule.warmup_epochs`, did you mean `schedule.warmup_epochs`?",
-        ),
-        ("epoch = 1", "`epoch`, did you mean `epochs`?"),
-        (
-            "distillation.teachers = [{ netwrk = \"a\" }]",
-            "`distillation.teachers.0.netwrk`, did you mean `distillation.teachers.network`?",
-        ),
-        (
-            "distillation.method.adaptation.strat = 1",
-            "`distillation.method.adaptation.strat` with distillation.method.name = \"atsc\", \
-             did you mean `distillation.method.adaptation.start`?",
-        ),
-        (
-            "distillation.method.label_weight = 1",
-            "`distillation.method.label_weight` with distillation.method.name = \"atsc\", \
-             did you mean `distillation.method.teacher_weight`?",
-        ),
-        (
-            "schedule.decay.milestones = [1]",
-            "`schedule.decay.milestones` with schedule.decay.kind = \"cosine\", did you mean `schedule.decay.kind`?",
-        ),
-    ] {
-        assert_eq!(refusal(text), format!("{FILE}: unknown key {expected}"));
-    }
-    let mut layers = Layers::training().unwrap();
-    let error = layers.settings(vec![set("epoch", 1)]).unwrap_err();
-    assert_eq!(error.to_string(), "--set: unknown key `epoch`, did you mean `epochs`?");
-    assert_eq!(error.exit_code(), 2);
-    let milestones = flag("--milestones", "schedule.decay.milestones", vec![1.0]);
-    let line = layers.settings(vec![milestones]).unwrap_err().to_string();
-    assert!(
-        line.starts_with("--milestones: unknown key `schedule.decay.milestones` with"),
-        "{line}"
-    );
-}
-
-#[test]
-fn values_of_another_type_are_named_with_what_is_taken() {
-    for (text, expected) in [
-        (
-            "epochs = \"many\"",
-            "epochs: expected an integer, 0 or more, got \"many\"",
-        ),
-        ("epochs = 1.5", "epochs: expected an integer, 0 or more, got 1.5"),
-        ("epochs = -1", "epochs: expected an integer, 0 or more, got -1"),
-        ("max_steps = -1", "max_steps: expected an integer, 0 or more, got -1"),
-        ("network = 3", "network: expected a string, got 3"),
-        ("schedule = 3", "schedule: expected a table, got 3"),
-        (
-            "schedule.learning_rate = true",
-            "schedule.learning_rate: expected a number, got true",
-        ),
-        (
-            "optimizer.nesterov = 1",
-            "optimizer.nesterov: expected true or false, got 1",
-        ),
-        ("mean = 0.5", "mean: expected a list, got 0.5"),
-        ("mean = [\"a\"]", "mean: expected a list of numbers, got [\"a\"]"),
-        ("input = [3, 32]", "input: expected an array of length 3, got [3, 32]"),
-        (
-            "schedule.decay.kind = \"linear\"",
-            "schedule.decay.kind: expected one of constant, step, cosine, got \"linear\"",
-        ),
-        (
-            "distillation.method.name = \"magic\"",
-            "distillation.method.name: expected one of alone, kd, aver, dml, simkd, atsc, got \"magic\"",
-        ),
-        (
-            "distillation.method.mode = \"shared\"",
-            "distillation.method.mode: expected one of shared-head, official-code, got \"shared\"",
-        ),
-        (
-            "distillation.method.normalise = \"all\"",
-            "distillation.method.normalise: expected one of `none`, `elements`, `samples`, got \"all\"",
-        ),
-        (
-            "distillation.teachers = [{ weights = 1 }]",
-            "distillation.teachers.0.weights: expected a string, got 1",
-        ),
-        (
-            "data = \"cifar10\"",
-            "data: expected fashion-mnist, fashion-mnist:PATH, cifar10:PATH or cifar100:PATH, got \"cifar10\"",
-        ),
-        (
-            "distillation.method = { name = \"alone\", factor = 2 }",
-            "distillation.method.factor: expected no setting of a method with method alone, got 2",
-        ),
-    ] {
-        assert_eq!(refusal(text), format!("{FILE}: {expected}"));
-    }
-    assert_eq!(
-        refusal("epochs = 1\nbatch = \n"),
-        "recipes/x.toml: expected TOML, got in line 2: string values must be quoted, expected literal string"
-    );
-}
-
-#[test]
-fn values_out_of_range_are_named_with_who_set_them() {
-    for (text, expected) in [
-        ("epochs = 0", "epochs: expected 1 to 100000, got 0"),
-        (
-            "validation = 0.9",
-            "validation: expected a share from 0 to 0.5, got 0.9",
-        ),
-        (
-            "schedule.learning_rate = 0",
-            "schedule.learning_rate: expected a positive number, got 0",
-        ),
-        (
-            "std = [0.0]",
-            "std: expected 1 positive numbers, one a channel, got [0.0]",
-        ),
-        (
-            "distillation.method.adaptation.stop = 0.25",
-            "distillation.method.adaptation.stop: expected the start, 0.5, to 1, got 0.25",
-        ),
-        (
-            "distillation.method.guard.window = 0",
-            "distillation.method.guard.window: expected 1 or more, got 0",
-        ),
-        (
-            "distillation.method.temperature = 0",
-            "distillation.method.temperature: expected a positive number, got 0",
-        ),
-        (
-            "distillation.weighting = \"confidence\"",
-            "distillation.weighting: expected uniform for a single teacher, got confidence",
-        ),
-    ] {
-        assert_eq!(refusal_of_range(text), format!("{FILE}: {expected}"));
-    }
-    let (mut layers, _weights) = distillation();
-    layers.text(FILE, "schedule.learning_rate = 0.1").unwrap();
-    let refused = |setting| {
-        let mut layers = layers.clone();
-        layers.settings(vec![setting]).unwrap();
-        layers.resolve().unwrap_err().to_string()
-    };
-    let line = refused(flag("--lr", "schedule.learning_rate", f64::NAN));
-    assert_eq!(line, "--lr: expected a positive number, got NaN");
-    let line = refused(set("schedule.learning_rate", -1));
-    assert_eq!(line, "--set schedule.learning_rate: expected a positive number, got -1");
-}
-
-#[test]
-fn what_a_recipe_cannot_do_without_is_asked_for() {
-    let missing = |settings: Vec<Setting>| {
-        let mut layers = Layers::distillation().unwrap();
-        layers.settings(settings).unwrap();
-        layers.resolve().unwrap_err().to_string()
-    };
-    let data = || set("data", "fashion-mnist");
-    let student = || set("network", "resnet8");
-    assert_eq!(
-        missing(vec![]),
-        "data: expected a data set, by --data or in a recipe, got none"
-    );
-    assert_eq!(
-        missing(vec![data()]),
-        "network: expected a registered network, by flag or in a recipe, got none"
-    );
-    assert_eq!(
-        missing(vec![data(), student()]),
-        "distillation.teachers: expected a teacher for method atsc, by --teacher and --teacher-weights or in a recipe, got none"
-    );
-    assert_eq!(
-        missing(vec![
-            data(),
-            student(),
-            set("distillation.teachers.0.network", "resnet20")
-        ]),
-        "distillation.teachers.0.weights: expected a teacher's, by --teacher-weights or in a recipe, got none"
-    );
-    let mut layers = Layers::distillation().unwrap();
-    let line = layers
-        .settings(vec![set("distillation.teachers.1.network", "resnet20")])
-        .unwrap_err();
-    assert_eq!(
-        line.to_string(),
-        "--set distillation.teachers.1.network: expected the teacher after the last one at most, got \"resnet20\""
-    );
-}
-
-#[test]
 fn other_weights_have_another_digest() {
     let (mut layers, _weights) = distillation();
     layers
@@ -384,68 +179,4 @@ fn other_weights_have_another_digest() {
     // sha256sum of nothing
     let digest_of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(digest(layers), digest_of_nothing);
-}
-
-/// Rows of the page's tables: a key, and its default in each of the variants that the table's head names.
-fn documented() -> Vec<(String, Vec<(String, String)>)> {
-    let cells = |line: &str| -> Vec<String> {
-        let cells = line.trim_matches('|').split('|');
-        cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
-    };
-    let (mut head, mut rows) = (Vec::new(), Vec::new());
-    let page = include_str!("../../../../docs/recipes.md");
-    for row in page.lines().filter(|line| line.starts_with('|')).map(cells) {
-        if row[0] == "key" {
-            head = row;
-        } else if head.len() == row.len() && !row[0].starts_with('-') {
-            let named = head[2..row.len() - 1].iter().zip(&row[2..]);
-            let each = named.flat_map(|(names, value)| names.split(", ").map(|name| (name.to_owned(), value.clone())));
-            rows.push((row[0].clone(), each.collect()));
-        }
-    }
-    rows
-}
-
-/// Every key of recipes with these choices; its default where it has one.
-fn defaults(variant: &str) -> BTreeMap<String, Option<Value>> {
-    let choices = match variant {
-        "official-code" => ("cosine", Some("atsc"), Some(variant)),
-        "constant" | "step" | "cosine" => (variant, None, None),
-        "default" => ("cosine", None, None),
-        method => ("cosine", Some(method), None),
-    };
-    let (decay, method, mode) = choices;
-    let known = KnownKeys::of(&Choices { decay, method, mode }).unwrap();
-    let defaults = known.defaults();
-    let keys = known.leaves().into_iter();
-    keys.map(|key| (key.clone(), at(&defaults, &key).cloned())).collect()
-}
-
-#[test]
-fn the_page_tells_every_key_and_default() {
-    let documented = documented();
-    let variants = ["default", "step", "kd", "aver", "dml", "simkd", "atsc", "official-code"];
-    let mut known: Vec<String> = variants
-        .iter()
-        .flat_map(|variant| defaults(variant).into_keys())
-        .collect();
-    let mut told: Vec<String> = documented.iter().map(|(key, _)| key.clone()).collect();
-    for keys in [&mut known, &mut told] {
-        keys.sort();
-        keys.dedup();
-    }
-    assert_eq!(told, known);
-    for (key, values) in documented {
-        for (variant, told) in values {
-            let defaults = defaults(&variant);
-            let default = defaults.get(&key).unwrap_or_else(|| panic!("{variant} has no {key}"));
-            let same = match default {
-                None => told == "–",
-                Some(Value::Float(number)) => told.parse() == Ok(*number),
-                Some(Value::String(text)) => told == *text,
-                Some(other) => told == other.to_string(),
-            };
-            assert!(same, "{key} of {variant}: {told} on the page, {default:?} in truth");
-        }
-    }
 }
