@@ -70,6 +70,12 @@ pub enum Error {
         /// First layer in which it was seen.
         layer: String,
     },
+    /// The user interrupted a study; what is in its directory is taken up again.
+    #[error("interrupted, give the same command to go on, with --out {}", out.display())]
+    StudyInterrupted {
+        /// The study's directory.
+        out: PathBuf,
+    },
     /// The user interrupted the run; its last checkpoint can be resumed.
     #[error("interrupted, resume with: --resume --out {}", out.display())]
     Interrupted {
@@ -136,7 +142,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::GateFailed { .. } | Self::Runtime(askd_runtime::Error::GoldenMismatch { .. }) => 3,
-            Self::NotFinite { .. } | Self::Interrupted { .. } | Self::Tensor(_) => 1,
+            Self::NotFinite { .. } | Self::Interrupted { .. } | Self::StudyInterrupted { .. } | Self::Tensor(_) => 1,
             Self::Runtime(askd_runtime::Error::Engine { .. }) => 1,
             Self::Io { source, .. } if is_full(source) => 1,
             _ => 2,

@@ -64,7 +64,7 @@ pub struct StudyOptions {
 /// Trains all runs of a study that are not finished, and writes [`REPORT_FILE`] and [`TABLE_FILE`].
 ///
 /// # Errors
-/// [`Error::Malformed`] for a file that is no study, [`Error::Interrupted`] when stopped, and what recipes and training give;
+/// [`Error::Malformed`] for a file that is no study, [`Error::StudyInterrupted`] when stopped, and what recipes and training give;
 /// before the first step every run's recipe is checked.
 pub fn study(file: &Path, options: &StudyOptions) -> Result<StudyReport> {
     let study = read(file)?;
@@ -153,7 +153,7 @@ fn finished(out: &Path, recipe: &Recipe) -> Result<Option<RunResult>> {
 /// An interruption is one of the study, which goes on by itself when called again.
 fn resumable(error: Error, options: &StudyOptions) -> Error {
     match error {
-        Error::Interrupted { .. } => Error::Interrupted {
+        Error::Interrupted { .. } => Error::StudyInterrupted {
             out: options.out.clone(),
         },
         other => other,

@@ -50,6 +50,9 @@ pub fn with_label_noise(set: &ImageSet, share: f64, seed: u64) -> Result<ImageSe
             share,
         ));
     }
+    if share == 0.0 {
+        return Ok(set.clone());
+    }
     let mut rng = stream(seed, NOISE_STREAM);
     let mut order: Vec<usize> = (0..set.len()).collect();
     order.shuffle(&mut rng);

@@ -8,7 +8,7 @@ use super::divergence::{kl_of_samples, scalar};
 use super::settings::{check_temperature, check_weights};
 use super::shared_head::exactly;
 use crate::Result;
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
+use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 
 /// Weights of `a CE(student, y) + b T^2 KL(peer || student)`, and of the same loss with the parts exchanged for the peer.
@@ -103,9 +103,7 @@ impl Objective for MutualLearning {
         finite_loss(&loss, at.step, networks, images)?;
         let correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
-        let mut gradients = loss.backward()?;
-        student_tape.backward(&mut gradients)?;
-        peer_tape.backward(&mut gradients)?;
+        let gradients = Tape::gradients(&loss, [student_tape, peer_tape])?;
         watch.lap(&mut times.backward);
         let norm = self.student_optimizer.step(&gradients, at.rate, at.step)?;
         self.peer_optimizer.step(&gradients, at.rate, at.step)?;

@@ -8,7 +8,7 @@ use super::divergence::{kl_of_samples, scalar};
 use super::settings::check_weights;
 use super::shared_head::exactly;
 use crate::Result;
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
+use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 
 /// Weights of `a CE(student, y) + b T^2 KL(teacher || student)`, the divergence a mean over batch and teachers.
@@ -91,8 +91,7 @@ impl Objective for KnowledgeDistillation {
         let value = finite_loss(&loss, at.step, &mut networks, images)?;
         let correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
-        let mut gradients = loss.backward()?;
-        tape.backward(&mut gradients)?;
+        let gradients = Tape::gradients(&loss, [tape])?;
         watch.lap(&mut times.backward);
         let norm = self.optimizer.step(&gradients, at.rate, at.step)?;
         watch.lap(&mut times.optimizer);

@@ -14,7 +14,7 @@ use super::SharedHeadSettings;
 use super::divergence::{kl_of_samples, scalar};
 use super::shared_head::{HEAD_TENSORS, Normalise, exactly, head_of, pooled_to, trained_where, variance};
 use crate::Result;
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
+use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 
 /// Student, projector and teacher, all of them moved at one rate.
@@ -126,9 +126,7 @@ impl Objective for OfficialCode {
         let correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
 
-        let mut gradients = loss.backward()?;
-        student_tape.backward(&mut gradients)?;
-        teacher_tape.backward(&mut gradients)?;
+        let mut gradients = Tape::gradients(&loss, [student_tape, teacher_tape])?;
         watch.lap(&mut times.backward);
         let mut squares = 0.0;
         for optimizer in [

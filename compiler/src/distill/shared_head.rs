@@ -17,10 +17,10 @@ use askd_models::{CLASSIFIER_MAP, LOGITS, OWN_LOGITS, TeacherNames};
 use candle_core::Tensor;
 
 use self::teacher::Teaching;
-use self::terms::{Shares, feature_loss};
+use self::terms::{Shares, Total, feature_loss};
 use super::Weighting;
 use super::divergence::{kl_of_samples, scalar};
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
+use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 use crate::{Error, Result};
 
@@ -45,7 +45,16 @@ pub struct SharedHead {
 struct Taught {
     features: Tensor,
     logits: Tensor,
-    tape: crate::nn::Tape,
+}
+
+/// What the student gives for a batch.
+struct Learned {
+    /// A map for each teacher.
+    projected: Vec<Tensor>,
+    /// The weighted mean of the logits through all classifiers.
+    logits: Tensor,
+    /// Those of its own head, where a term reads them.
+    own: Option<Tensor>,
 }
 
 impl SharedHead {
@@ -98,13 +107,85 @@ impl SharedHead {
         }
     }
 
-    /// The student's logits through all classifiers, its projected maps, and its own logits where they are wanted.
-    fn student_outputs(&self) -> Vec<&str> {
-        let projected = self.teachers.iter().map(|teacher| teacher.names.projected.as_str());
-        let logits = self.teachers.iter().map(|teacher| teacher.names.logits.as_str());
-        let own = self.settings.has_own_head().then_some(OWN_LOGITS);
-        projected.chain(logits).chain(own).collect()
+    /// All terms of the encoder step, in the order of the formula; the report gets their values.
+    fn losses(
+        &self,
+        (learned, taught, shares): (&Learned, &[Taught], &Shares),
+        labels: &Tensor,
+        adapts: bool,
+        report: &mut StepReport,
+    ) -> Result<Total> {
+        let (settings, count) = (&self.settings, taught.len() as f64);
+        let mut total = Total::default();
+        let (mut unscaled, mut spread, mut teacher_ce) = (0.0, 0.0, 0.0);
+        for (m, (taught, projected)) in taught.iter().zip(&learned.projected).enumerate() {
+            let target = pooled_to(&taught.features, projected)?;
+            let apart = feature_loss(projected, &target, shares.of(m)?)?;
+            let over_elements = variance(&target, Normalise::Elements)?;
+            unscaled += scalar(&apart)?;
+            spread += scalar(&over_elements)? / count;
+            let compared = match settings.normalise {
+                Normalise::None => apart,
+                Normalise::Elements => (apart / over_elements)?,
+                Normalise::Samples => (apart / variance(&target, Normalise::Samples)?)?,
+            };
+            total.add(compared, settings.feature_weight)?;
+        }
+        report
+            .terms
+            .extend([("feature_loss", unscaled), ("teacher_variance", spread)]);
+        if settings.student_weight > 0.0 {
+            let student_loss = ops::cross_entropy(&learned.logits, labels)?;
+            report.terms.push(("student_ce", scalar(&student_loss)?));
+            total.add(student_loss, settings.student_weight)?;
+        }
+        for (m, taught) in taught.iter().enumerate() {
+            teacher_ce += scalar(&ops::cross_entropy(&taught.logits.detach(), labels)?)? / count;
+            if adapts && settings.teacher_weight > 0.0 {
+                let teacher_loss = shares.cross_entropy(m, &taught.logits, labels)?;
+                total.add(teacher_loss, settings.teacher_weight)?;
+            }
+        }
+        report.terms.push(("teacher_ce", teacher_ce));
+        if let Some(own) = &learned.own {
+            self.own_head_losses(own, (taught, shares), labels, &mut total, report)?;
+        }
+        Ok(total)
     }
+
+    /// The terms of the student's own head, with c and d.
+    fn own_head_losses(
+        &self,
+        own: &Tensor,
+        (taught, shares): (&[Taught], &Shares),
+        labels: &Tensor,
+        total: &mut Total,
+        report: &mut StepReport,
+    ) -> Result<()> {
+        let own_loss = ops::cross_entropy(own, labels)?;
+        report.terms.push(("own_ce", scalar(&own_loss)?));
+        total.add(own_loss, self.settings.own_head_weight)?;
+        if self.settings.own_head_distillation_weight == 0.0 {
+            return Ok(());
+        }
+        let mut divergence = 0.0;
+        for (m, taught) in taught.iter().enumerate() {
+            let of_samples = kl_of_samples(own, &taught.logits.detach(), self.settings.temperature)?;
+            let term = shares.mean(m, &of_samples)?;
+            divergence += scalar(&term)?;
+            total.add(term, self.settings.own_head_distillation_weight)?;
+        }
+        report.terms.push(("own_kl", divergence));
+        Ok(())
+    }
+}
+
+/// The outputs of the student that a step reads: projected maps, logits through each classifier, and its own at last.
+fn student_outputs<'a>(teachers: &'a [Teaching], settings: &SharedHeadSettings) -> Vec<&'a str> {
+    let projected = teachers.iter().map(|teacher| teacher.names.projected.as_str());
+    let logits = teachers.iter().map(|teacher| teacher.names.logits.as_str());
+    let own = settings.has_own_head().then_some(OWN_LOGITS);
+    projected.chain(logits).chain(own).collect()
 }
 
 impl Objective for SharedHead {
@@ -117,105 +198,42 @@ impl Objective for SharedHead {
         } else {
             PassMode::Inference
         };
-        let mut taught = Vec::new();
+        let (mut taught, mut tapes) = (Vec::new(), Vec::new());
         for teacher in &mut self.teachers {
             let (outputs, tape) = teacher
                 .network
                 .record(images, teacher_mode, &[CLASSIFIER_MAP, LOGITS])?;
             let [features, logits] = exactly(outputs)?;
-            taught.push(Taught { features, logits, tape });
+            taught.push(Taught { features, logits });
+            tapes.push(tape);
         }
-        let outputs: Vec<String> = self.student_outputs().into_iter().map(str::to_owned).collect();
-        let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        let (mut projected, student_tape) = self.student.record(images, PassMode::Train, &outputs)?;
-        let own = if self.settings.has_own_head() {
-            projected.pop()
-        } else {
-            None
-        };
-        let through_classifiers = projected.split_off(taught.len());
-
         let teacher_logits: Vec<&Tensor> = taught.iter().map(|taught| &taught.logits).collect();
         let shares = Shares::new(self.weighting, &teacher_logits, labels)?;
-        let logits = shares.mean_logits(&through_classifiers)?;
-        let mut report = StepReport::default();
-        let mut loss: Option<Tensor> = None;
-        let mut add = |term: Tensor, weight: f64| -> Result<()> {
-            let weighted = (term * weight)?;
-            loss = Some(match loss.take() {
-                Some(sum) => (sum + weighted)?,
-                None => weighted,
-            });
-            Ok(())
+
+        let outputs = student_outputs(&self.teachers, &self.settings);
+        let (mut outputs, tape) = self.student.record(images, PassMode::Train, &outputs)?;
+        tapes.insert(0, tape);
+        let own = self.settings.has_own_head().then(|| outputs.pop()).flatten();
+        let through_classifiers = outputs.split_off(taught.len());
+        let learned = Learned {
+            projected: outputs,
+            logits: shares.mean_logits(&through_classifiers)?,
+            own,
         };
 
-        let (mut unscaled, mut spread, mut teacher_ce) = (0.0, 0.0, 0.0);
-        let count = taught.len() as f64;
-        for (m, (taught, projected)) in taught.iter().zip(&projected).enumerate() {
-            let target = pooled_to(&taught.features, projected)?;
-            let apart = feature_loss(projected, &target, shares.of(m)?)?;
-            let over_elements = variance(&target, Normalise::Elements)?;
-            unscaled += scalar(&apart)?;
-            spread += scalar(&over_elements)? / count;
-            let compared = match self.settings.normalise {
-                Normalise::None => apart,
-                Normalise::Elements => (apart / over_elements)?,
-                Normalise::Samples => (apart / variance(&target, Normalise::Samples)?)?,
-            };
-            add(compared, self.settings.feature_weight)?;
-        }
-        report
-            .terms
-            .extend([("feature_loss", unscaled), ("teacher_variance", spread)]);
-        if self.settings.student_weight > 0.0 {
-            let student_loss = ops::cross_entropy(&logits, labels)?;
-            report.terms.push(("student_ce", scalar(&student_loss)?));
-            add(student_loss, self.settings.student_weight)?;
-        }
-        for (m, taught) in taught.iter().enumerate() {
-            teacher_ce += scalar(&ops::cross_entropy(&taught.logits.detach(), labels)?)? / count;
-            if adapts && self.settings.teacher_weight > 0.0 {
-                add(
-                    shares.cross_entropy(m, &taught.logits, labels)?,
-                    self.settings.teacher_weight,
-                )?;
-            }
-        }
-        report.terms.push(("teacher_ce", teacher_ce));
-        if let Some(own) = &own {
-            let own_loss = ops::cross_entropy(own, labels)?;
-            report.terms.push(("own_ce", scalar(&own_loss)?));
-            add(own_loss, self.settings.own_head_weight)?;
-            if self.settings.own_head_distillation_weight > 0.0 {
-                let mut divergence = 0.0;
-                for (m, taught) in taught.iter().enumerate() {
-                    let of_samples = kl_of_samples(own, &taught.logits.detach(), self.settings.temperature)?;
-                    let term = shares.mean(m, &of_samples)?;
-                    divergence += scalar(&term)?;
-                    add(term, self.settings.own_head_distillation_weight)?;
-                }
-                report.terms.push(("own_kl", divergence));
-            }
-        }
-        let loss = loss.ok_or_else(|| Error::invalid("distillation.teachers", "a teacher", "none"))?;
+        let mut report = StepReport::default();
+        let loss = self
+            .losses((&learned, &taught, &shares), labels, adapts, &mut report)?
+            .sum()?;
         let mut networks = vec![(&mut self.student, PassMode::Train)];
-        networks.extend(
-            self.teachers
-                .iter_mut()
-                .map(|teacher| (&mut teacher.network, teacher_mode)),
-        );
+        let teachers = self.teachers.iter_mut();
+        networks.extend(teachers.map(|teacher| (&mut teacher.network, teacher_mode)));
         report.loss = finite_loss(&loss, at.step, &mut networks, images)?;
-        report.correct = count_correct(&logits, labels)?;
+        report.correct = count_correct(&learned.logits, labels)?;
         watch.lap(&mut times.forward);
 
         // the classifiers get gradients here too; they are in no encoder's group, so they move nothing
-        let mut gradients = loss.backward()?;
-        student_tape.backward(&mut gradients)?;
-        let mut features = Vec::new();
-        for taught in taught {
-            taught.tape.backward(&mut gradients)?;
-            features.push(taught.features);
-        }
+        let gradients = Tape::gradients(&loss, tapes)?;
         watch.lap(&mut times.backward);
         let mut squares = self.student_optimizer.step(&gradients, at.rate, at.step)?.powi(2);
         if adapts {
@@ -233,8 +251,8 @@ impl Objective for SharedHead {
         watch.lap(&mut times.optimizer);
         if adapts {
             let rate = at.rate * self.settings.classifier_rate;
-            for (teacher, features) in self.teachers.iter_mut().zip(&features) {
-                teacher.move_classifier(features, labels, rate, at.step, &mut times)?;
+            for (teacher, taught) in self.teachers.iter_mut().zip(&taught) {
+                teacher.move_classifier(&taught.features, labels, rate, at.step, &mut times)?;
             }
         }
         report.times = times;

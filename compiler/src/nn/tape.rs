@@ -61,6 +61,18 @@ pub fn record<E: From<candle_core::Error>>(
 }
 
 impl Tape {
+    /// The gradients of a loss that was computed from these tapes' outputs: of all variables that their passes used.
+    ///
+    /// # Errors
+    /// What the operations' gradients give.
+    pub fn gradients(loss: &Tensor, tapes: impl IntoIterator<Item = Self>) -> Result<GradStore> {
+        let mut gradients = loss.backward()?;
+        for tape in tapes {
+            tape.backward(&mut gradients)?;
+        }
+        Ok(gradients)
+    }
+
     /// Adds the gradients of all variables that the pass used, given those of its outputs.
     ///
     /// # Errors

@@ -114,14 +114,9 @@ fn shared_head(
 ) -> Result<Box<dyn Objective>> {
     let (settings, optimizer) = (settings.clone(), recipe.optimizer);
     if settings.mode == Mode::OfficialCode {
-        let (Some(teacher), true) = (teachers.pop(), teachers.is_empty()) else {
-            let expected = "one in mode official-code";
-            return Err(Error::invalid(
-                "distillation.teachers",
-                expected,
-                distillation.teachers.len(),
-            ));
-        };
+        // one, by Distillation::check
+        let teacher = teachers.pop();
+        let teacher = teacher.ok_or_else(|| Error::invalid("distillation.teachers", "a teacher", "none"))?;
         return Ok(Box::new(OfficialCode::new(settings, optimizer, student, teacher)?));
     }
     let guard = settings.guard;

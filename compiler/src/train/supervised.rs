@@ -4,7 +4,7 @@ use askd_models::LOGITS;
 use candle_core::Tensor;
 
 use super::objective::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct};
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, ops};
+use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -32,8 +32,7 @@ impl Objective for Supervised {
         let value = finite_loss(&loss, at.step, &mut [(&mut self.network, PassMode::Train)], images)?;
         let correct = count_correct(&logits, labels)?;
         watch.lap(&mut times.forward);
-        let mut gradients = loss.backward()?;
-        tape.backward(&mut gradients)?;
+        let gradients = Tape::gradients(&loss, [tape])?;
         watch.lap(&mut times.backward);
         self.optimizer.step(&gradients, at.rate, at.step)?;
         watch.lap(&mut times.optimizer);

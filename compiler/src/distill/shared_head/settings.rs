@@ -97,15 +97,17 @@ pub enum AdaptationDecay {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// Steps whose median a loss or gradient norm is compared with; 1 or more.
+    /// Steps that the triggers look back, 1 or more: a loss or gradient norm is held against their median, the teacher's
+    /// cross-entropy and variance are means over them.
     pub window: usize,
     /// Trips when the loss is more than so many times the window's.
     pub loss_factor: f64,
     /// Trips when the gradients' norm is more than so many times the window's.
     pub gradient_factor: f64,
-    /// Trips when the teacher's cross-entropy on the batch is more than so many times that at its start.
+    /// Trips when the teacher's cross-entropy, mean over the window, is more than so many times the pretrained teacher's, which
+    /// counts as 0.05 nats at least.
     pub teacher_loss_factor: f64,
-    /// Trips when the variance of F_T is below this share of the pretrained teacher's.
+    /// Trips when the variance of F_T, mean over the window, is below this share of the pretrained teacher's.
     pub variance_floor: f64,
 }
 

@@ -5,9 +5,34 @@
 use candle_core::Tensor;
 
 use super::{Normalise, Weighting};
-use crate::Result;
 use crate::distill::divergence::log_softmax;
 use crate::nn::ops;
+use crate::{Error, Result};
+
+/// A weighted sum of terms.
+#[derive(Default)]
+pub(super) struct Total(Option<Tensor>);
+
+impl Total {
+    /// Adds `weight * term`.
+    pub(super) fn add(&mut self, term: Tensor, weight: f64) -> Result<()> {
+        let weighted = (term * weight)?;
+        self.0 = Some(match self.0.take() {
+            Some(sum) => (sum + weighted)?,
+            None => weighted,
+        });
+        Ok(())
+    }
+
+    /// The sum; an error where nothing was added.
+    pub(super) fn sum(self) -> Result<Tensor> {
+        self.0.ok_or_else(no_teacher)
+    }
+}
+
+fn no_teacher() -> Error {
+    Error::invalid("distillation.teachers", "a teacher", "none")
+}
 
 /// The share of each teacher in a weighted mean; constants to every gradient.
 pub(super) enum Shares {
@@ -72,18 +97,14 @@ impl Shares {
         if let (Self::Equal(1), [only]) = (self, logits) {
             return Ok(only.clone());
         }
-        let mut sum: Option<Tensor> = None;
+        let mut total = Total::default();
         for (m, logits) in logits.iter().enumerate() {
-            let part = match self.of(m)? {
-                Share::Equal(share) => (logits * share)?,
-                Share::OfSamples(shares) => logits.broadcast_mul(&shares.unsqueeze(1)?)?,
-            };
-            sum = Some(match sum {
-                Some(sum) => (sum + part)?,
-                None => part,
-            });
+            match self.of(m)? {
+                Share::Equal(share) => total.add(logits.clone(), share)?,
+                Share::OfSamples(shares) => total.add(logits.broadcast_mul(&shares.unsqueeze(1)?)?, 1.0)?,
+            }
         }
-        sum.ok_or_else(|| crate::Error::invalid("distillation.teachers", "a teacher", "none"))
+        total.sum()
     }
 }
 
