@@ -7,6 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::error::Error;
 use crate::library::{self, Candidate, MINIMUM, RECOMMENDED};
+use crate::provider::Provider;
 
 /// The loaded ONNX Runtime.
 ///
@@ -54,6 +55,14 @@ impl Engine {
     /// ONNX Runtime's version, such as `1.32.0`; `None` if the library does not tell (a bare name, a private build).
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    /// The providers it was built with, which says nothing of what this machine can run.
+    pub fn providers(&self) -> Vec<Provider> {
+        let mut all = Provider::ALL.to_vec();
+        // Which is a rule, not a provider.
+        all.retain(|&provider| provider != Provider::CudaOrCpu && provider.is_built_in());
+        all
     }
 
     /// One line on a reason for care, such as a version with known crashes; `None` if there is none.

@@ -6,6 +6,8 @@ use std::io;
 use std::iter;
 use std::path::PathBuf;
 
+use crate::provider::{Missing, Provider};
+
 /// What went wrong, with the names and values needed to act on it.
 ///
 /// The `Display` form is one line: the thing, what was expected, what was found and, where there is one, the fix.
@@ -64,6 +66,44 @@ pub enum Error {
         /// The library asked for.
         requested: PathBuf,
     },
+    /// No provider has that name.
+    UnknownProvider {
+        /// The name asked for.
+        name: String,
+    },
+    /// The provider that was demanded cannot run here.
+    ProviderUnavailable {
+        /// The provider.
+        provider: Provider,
+        /// What it misses.
+        missing: Missing,
+    },
+    /// A strict session was asked for, and the provider does not know every node of the model.
+    CpuNodes {
+        /// The provider.
+        provider: Provider,
+    },
+    /// An option that the provider would ignore.
+    Option {
+        /// The field of [`SessionOptions`](crate::SessionOptions).
+        option: &'static str,
+        /// The providers it is for.
+        expected: &'static str,
+        /// The provider asked for.
+        provider: Provider,
+    },
+    /// A file or directory cannot be written.
+    Write {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// ONNX Runtime's profile of a run is not what this version knows how to read.
+    ProfileFormat {
+        /// The parser's words.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The directory has no `askd.json`.
     NotABundle {
         /// The directory.
@@ -75,6 +115,11 @@ pub enum Error {
         path: PathBuf,
         /// Why the operating system refused it.
         source: io::Error,
+    },
+    /// A file that the manifest names is not among those given.
+    MissingFile {
+        /// Its name.
+        file: String,
     },
     /// A file of the bundle is a link, directory or device, where a regular file must be.
     NotAFile {
@@ -277,12 +322,39 @@ impl fmt::Display for Error {
                 requested.display(),
                 loaded.display()
             ),
+            Self::UnknownProvider { name } => {
+                write!(f, "no provider {name:?}: expected")?;
+                let last = Provider::ALL.len() - 1;
+                for (at, provider) in Provider::ALL.iter().enumerate() {
+                    let separator = if at == last { " or" } else { "," };
+                    write!(f, "{} {provider}", if at == 0 { "" } else { separator })?;
+                }
+                Ok(())
+            }
+            Self::ProviderUnavailable { provider, missing } => {
+                write!(f, "provider {provider} cannot run here: {missing}")
+            }
+            Self::CpuNodes { provider } => write!(
+                f,
+                "provider {provider}: expected it to run every node of the model, got some that only the cpu can run \
+                 (turn strict off; the placement names them)"
+            ),
+            Self::Option {
+                option,
+                expected,
+                provider,
+            } => write!(f, "option {option}: expected provider {expected}, got {provider}"),
+            Self::Write { path, source } => write!(f, "{}: cannot write: {source}", path.display()),
+            Self::ProfileFormat { source } => write!(f, "profile of onnx runtime: {source}"),
             Self::NotABundle { path } => write!(
                 f,
                 "{}: not a bundle: no askd.json in it (pass the NAME.askd directory that `askd-compile export` wrote)",
                 path.display()
             ),
             Self::Read { path, source } => write!(f, "{}: cannot read: {source}", path.display()),
+            Self::MissingFile { file } => {
+                write!(f, "{file}: the manifest names it, but it is not among the files given")
+            }
             Self::NotAFile { path, found } => write!(f, "{}: expected a regular file, got {found}", path.display()),
             Self::FileTooLarge { path, limit, found } => {
                 write!(f, "{}: expected at most {limit} bytes, got {found}", path.display())
@@ -386,10 +458,13 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::LibraryUnreadable { source, .. } | Self::Read { source, .. } => Some(source),
-            Self::LibraryLoad { source, .. } | Self::ManifestSyntax { source } | Self::Engine { source, .. } => {
-                Some(source.as_ref())
+            Self::LibraryUnreadable { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
+                Some(source)
             }
+            Self::LibraryLoad { source, .. }
+            | Self::ManifestSyntax { source }
+            | Self::ProfileFormat { source }
+            | Self::Engine { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

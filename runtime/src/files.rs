@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::digest::sha256_hex;
 use crate::error::Error;
+use crate::manifest::{Golden, Variant};
+use crate::storage::Storage;
 
 /// Largest `askd.json`: 16 MiB, above a manifest with 2^20 labels of ordinary length.
 pub(crate) const MAX_MANIFEST: u64 = 16 << 20;
@@ -59,42 +61,68 @@ pub(crate) fn read(file: &File, size: u64) -> io::Result<Vec<u8>> {
 /// What the manifest says of a file.
 pub(crate) struct Vouched<'a> {
     pub(crate) file: &'a str,
-    pub(crate) size: u64,
-    pub(crate) sha256: &'a str,
+    size: u64,
+    sha256: &'a str,
 }
 
-/// Opens a file of the bundle, has `load` bring its bytes, and checks them against the manifest.
-pub(crate) fn load_vouched<T: AsRef<[u8]>>(
-    dir: &Path,
-    vouched: &Vouched<'_>,
-    load: impl FnOnce(&File, u64) -> io::Result<T>,
-) -> Result<T, Error> {
-    let path = dir.join(vouched.file);
-    let (file, size) = open(&path, MAX_FILE)?;
-    let expect_size = |path: &PathBuf, found| match found == vouched.size {
-        true => Ok(()),
-        false => Err(Error::FileSize {
-            path: path.clone(),
-            expected: vouched.size,
-            found,
-        }),
-    };
-    // Cheapest first: a wrong size needs no reading.
-    expect_size(&path, size)?;
-    let bytes = load(&file, size).map_err(|source| Error::Read {
-        path: path.clone(),
-        source,
-    })?;
-    expect_size(&path, bytes.as_ref().len() as u64)?;
-    let found = sha256_hex(bytes.as_ref());
-    if found != vouched.sha256 {
-        return Err(Error::FileDigest {
-            path,
-            expected: vouched.sha256.to_owned(),
-            found,
-        });
+impl<'a> Vouched<'a> {
+    pub(crate) fn variant(variant: &'a Variant) -> Self {
+        Self {
+            file: &variant.file,
+            size: variant.size,
+            sha256: &variant.sha256,
+        }
     }
-    Ok(bytes)
+
+    pub(crate) fn golden(golden: &'a Golden) -> Self {
+        Self {
+            file: &golden.file,
+            size: golden.size,
+            sha256: &golden.sha256,
+        }
+    }
+
+    /// Opens the file in directory `dir`, has `bring` bring its bytes, and checks them.
+    pub(crate) fn load(
+        &self,
+        dir: &Path,
+        bring: impl FnOnce(&File, u64) -> io::Result<Storage>,
+    ) -> Result<Storage, Error> {
+        let path = dir.join(self.file);
+        let (file, size) = open(&path, MAX_FILE)?;
+        // Cheapest first: a wrong size needs no reading.
+        self.check_size(&path, size)?;
+        let bytes = bring(&file, size).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        self.check(&path, bytes)
+    }
+
+    /// Gives back `bytes`, which came from `path`, if they are the ones vouched for.
+    pub(crate) fn check(&self, path: &Path, bytes: Storage) -> Result<Storage, Error> {
+        self.check_size(path, bytes.as_ref().len() as u64)?;
+        let found = sha256_hex(bytes.as_ref());
+        if found != self.sha256 {
+            return Err(Error::FileDigest {
+                path: path.to_owned(),
+                expected: self.sha256.to_owned(),
+                found,
+            });
+        }
+        Ok(bytes)
+    }
+
+    pub(crate) fn check_size(&self, path: &Path, found: u64) -> Result<(), Error> {
+        if found == self.size {
+            return Ok(());
+        }
+        Err(Error::FileSize {
+            path: path.to_owned(),
+            expected: self.size,
+            found,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -32,12 +32,16 @@ mod golden;
 mod image;
 mod interface;
 mod library;
+mod load;
 mod manifest;
 mod mmap;
 mod model;
 mod options;
+mod placement;
 mod preprocess;
+mod provider;
 mod session;
+mod storage;
 mod top_k;
 
 pub use crate::digest::sha256_hex;
@@ -50,7 +54,9 @@ pub use crate::manifest::{
     Accuracy, Batch, Golden, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize, ResizeMethod, SCHEMA, Variant,
 };
 pub use crate::model::Model;
-pub use crate::options::{Optimisation, Provider, SessionOptions};
+pub use crate::options::{Optimisation, SessionOptions};
+pub use crate::placement::NodePlacement;
 pub use crate::preprocess::Preprocess;
+pub use crate::provider::{Missing, Provider};
 pub use crate::session::Session;
-pub use crate::top_k::{Prediction, softmax, top_k};
+pub use crate::top_k::{Prediction, Predictions, softmax, top_k};

@@ -11,7 +11,8 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use crate::error::Error;
-use crate::model::{Model, Storage};
+use crate::model::{Model, in_directory, read_manifest};
+use crate::storage::Storage;
 
 impl Model {
     /// As [`Model::open`], but maps the model file instead of reading it, which saves its size in private memory.
@@ -25,10 +26,14 @@ impl Model {
     /// # Errors
     /// Those of [`Model::open`].
     pub unsafe fn open_mapped(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(dir.as_ref(), None, |file, _| {
-            // SAFETY: the caller vouches that the file does not change.
-            unsafe { map(file) }
-        })
+        Self::assemble(
+            read_manifest(dir.as_ref())?,
+            None,
+            in_directory(dir.as_ref(), |file, _| {
+                // SAFETY: the caller vouches that the file does not change.
+                unsafe { map(file) }
+            }),
+        )
     }
 }
 
@@ -38,5 +43,5 @@ impl Model {
 /// The file must not change while the map lives.
 unsafe fn map(file: &File) -> io::Result<Storage> {
     // SAFETY: passed on to the caller.
-    unsafe { Mmap::map(file) }.map(Storage::Mapped)
+    unsafe { Mmap::map(file) }.map(Storage::mapped)
 }

@@ -12,31 +12,17 @@ use crate::golden::GoldenData;
 use crate::manifest::{MANIFEST_FILE, Manifest, Variant};
 use crate::options::SessionOptions;
 use crate::session::Session;
+use crate::storage::Storage;
 
 /// A verified bundle: its manifest, one variant's ONNX bytes and its golden data.
 ///
-/// Everything is in memory: the files may change or vanish afterwards without effect. Sessions made from a model do
-/// not borrow it.
+/// Everything is in memory that nobody writes to any more: the files may change or vanish afterwards without effect.
+/// Sessions made from a model do not borrow it, and it need not outlive them.
 pub struct Model {
     manifest: Arc<Manifest>,
     variant: Variant,
     onnx: Storage,
     golden: Arc<GoldenData>,
-}
-
-/// The bytes of the ONNX file.
-pub(crate) enum Storage {
-    Owned(Vec<u8>),
-    Mapped(memmap2::Mmap),
-}
-
-impl AsRef<[u8]> for Storage {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Owned(bytes) => bytes,
-            Self::Mapped(map) => map,
-        }
-    }
 }
 
 impl Model {
@@ -51,7 +37,8 @@ impl Model {
     /// - [`Error::FileSize`] or [`Error::FileDigest`] for a file that is not the one the manifest vouches for
     /// - [`Error::GoldenFormat`] if the golden data does not fit the manifest
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_with(dir.as_ref(), None, read_owned)
+        let dir = dir.as_ref();
+        Self::assemble(read_manifest(dir)?, None, in_directory(dir, Storage::read))
     }
 
     /// As [`open`](Self::open), with the variant called `name`.
@@ -59,34 +46,45 @@ impl Model {
     /// # Errors
     /// Those of [`open`](Self::open), and [`Error::UnknownVariant`].
     pub fn open_variant(dir: impl AsRef<Path>, name: &str) -> Result<Self, Error> {
-        Self::open_with(dir.as_ref(), Some(name), read_owned)
+        let dir = dir.as_ref();
+        Self::assemble(read_manifest(dir)?, Some(name), in_directory(dir, Storage::read))
     }
 
-    pub(crate) fn open_with(
-        dir: &Path,
+    /// A bundle whose files are in memory already, as where they are linked into the firmware: with its default variant.
+    ///
+    /// `manifest` holds the bytes of `askd.json`, `files` the others by their names there; those of variants that are
+    /// not used need not be given. All bytes are copied.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open) that are about contents, and [`Error::MissingFile`].
+    pub fn from_bytes(manifest: &[u8], files: &[(&str, &[u8])]) -> Result<Self, Error> {
+        Self::assemble(Manifest::from_json(manifest)?, None, |vouched| {
+            let given = files.iter().find(|(name, _)| *name == vouched.file);
+            let (_, bytes) = given.ok_or_else(|| Error::MissingFile {
+                file: vouched.file.to_owned(),
+            })?;
+            vouched.check_size(Path::new(vouched.file), bytes.len() as u64)?;
+            let storage = Storage::copy(bytes).map_err(|source| Error::Read {
+                path: vouched.file.into(),
+                source,
+            })?;
+            vouched.check(Path::new(vouched.file), storage)
+        })
+    }
+
+    /// Puts a model together from files that `load` brings, checked.
+    pub(crate) fn assemble(
+        manifest: Manifest,
         variant: Option<&str>,
-        load: impl FnOnce(&fs::File, u64) -> io::Result<Storage>,
+        load: impl Fn(&Vouched<'_>) -> Result<Storage, Error>,
     ) -> Result<Self, Error> {
-        let manifest = read_manifest(dir)?;
         let variant = match (variant, manifest.variants.first()) {
             (None, Some(first)) => first.clone(),
             (name, _) => manifest.variant(name.unwrap_or_default())?.clone(),
         };
-        let golden = &manifest.golden;
-        let vouched = Vouched {
-            file: &golden.file,
-            size: golden.size,
-            sha256: &golden.sha256,
-        };
-        let golden_bytes = files::load_vouched(dir, &vouched, files::read)?;
-        let golden = GoldenData::from_safetensors(&golden_bytes)?;
+        let golden = GoldenData::from_safetensors(load(&Vouched::golden(&manifest.golden))?.as_ref())?;
         golden.check_against(&manifest)?;
-        let vouched = Vouched {
-            file: &variant.file,
-            size: variant.size,
-            sha256: &variant.sha256,
-        };
-        let onnx = files::load_vouched(dir, &vouched, load)?;
+        let onnx = load(&Vouched::variant(&variant))?;
         Ok(Self {
             manifest: Arc::new(manifest),
             variant,
@@ -118,10 +116,21 @@ impl Model {
     /// Makes a session: loads ONNX Runtime if that has not happened yet, and gives it the checked bytes.
     ///
     /// # Errors
-    /// Those of [`Engine::load`](crate::Engine::load); [`Error::Engine`] if ONNX Runtime refuses the model;
+    /// Those of [`Engine::load`](crate::Engine::load); [`Error::ProviderUnavailable`] if the provider cannot run here;
+    /// [`Error::CpuNodes`] if the session is to be strict and the provider does not know every node; [`Error::Option`] for
+    /// an option that the provider would ignore; [`Error::Engine`] if ONNX Runtime refuses the model;
     /// [`Error::Interface`] if its input or output is not what the manifest says.
     pub fn session(&self, options: &SessionOptions) -> Result<Session, Error> {
-        Session::from_model(self, Arc::clone(&self.manifest), Arc::clone(&self.golden), options)
+        Session::from_model(self, options, None)
+    }
+
+    /// As [`session`](Self::session), with a record of its runs in a file whose name begins with `profile`.
+    pub(crate) fn profiled_session(&self, options: &SessionOptions, profile: &Path) -> Result<Session, Error> {
+        Session::from_model(self, options, Some(profile))
+    }
+
+    pub(crate) fn shared(&self) -> (Arc<Manifest>, Arc<GoldenData>) {
+        (Arc::clone(&self.manifest), Arc::clone(&self.golden))
     }
 }
 
@@ -134,11 +143,15 @@ impl fmt::Debug for Model {
     }
 }
 
-fn read_owned(file: &fs::File, size: u64) -> io::Result<Storage> {
-    files::read(file, size).map(Storage::Owned)
+/// Loads files from directory `dir` by way of `load`, which gets each file and its size.
+pub(crate) fn in_directory(
+    dir: &Path,
+    load: impl Fn(&fs::File, u64) -> io::Result<Storage>,
+) -> impl Fn(&Vouched<'_>) -> Result<Storage, Error> {
+    move |vouched| vouched.load(dir, &load)
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, Error> {
+pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, Error> {
     let path = dir.join(MANIFEST_FILE);
     let directory = fs::metadata(dir).map_err(|source| Error::Read {
         path: dir.to_owned(),

@@ -1,32 +1,34 @@
 //! A model ready to run.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use ort::memory::Allocator;
-use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 use ort::value::Tensor;
 
+use crate::digest::sha256_hex;
 use crate::engine::{Engine, failed_to};
 use crate::error::Error;
 use crate::golden::{GoldenData, SelfTest};
 use crate::image::Image;
 use crate::interface::Interface;
+use crate::load::{Loaded, load};
 use crate::manifest::{Batch, Manifest};
 use crate::model::Model;
-use crate::options::{Optimisation, Provider, SessionOptions};
+use crate::options::SessionOptions;
 use crate::preprocess::Preprocess;
-use crate::top_k::{Prediction, top_k};
+use crate::provider::Provider;
+use crate::top_k::{Predictions, Ranking};
 
 /// A model loaded into ONNX Runtime.
 ///
 /// One thread at a time: that is why [`run`](Self::run) takes `&mut self`. A session can move between threads, and
 /// several sessions can run at once.
 pub struct Session {
-    inner: ort::session::Session,
+    loaded: Loaded,
     engine: &'static Engine,
-    provider: Provider,
     interface: Interface,
     tensors: Tensors,
     contract: Option<Contract>,
@@ -48,6 +50,7 @@ struct Contract {
     /// One preprocessed image.
     tensor: Vec<f32>,
     logits: Vec<f32>,
+    ranking: Ranking,
 }
 
 impl Session {
@@ -58,30 +61,29 @@ impl Session {
     /// [`run_image`](Self::run_image) and [`self_test`](Self::self_test) need a bundle and fail here.
     ///
     /// # Errors
-    /// Those of [`Engine::load`]; [`Error::Engine`] if ONNX Runtime refuses the model; [`Error::Interface`] if it is
-    /// no image classifier (one f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
+    /// Those of [`Model::session`], with [`Error::Interface`] if it is no image
+    /// classifier (one f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
     pub fn from_onnx(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        Self::new(bytes, &sha256_hex(bytes), options, None)
+    }
+
+    fn new(bytes: &[u8], digest: &str, options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
         let engine = Engine::load(options.library.as_deref())?;
-        let inner = build(engine, bytes, options)?;
-        let interface = Interface::of(&inner)?;
+        let loaded = load(engine, bytes, digest, options, profile)?;
+        let interface = Interface::of(&loaded.inner)?;
         let tensors = Tensors::new(&interface, 1)?;
         Ok(Self {
-            inner,
+            loaded,
             engine,
-            provider: options.provider,
             interface,
             tensors,
             contract: None,
         })
     }
 
-    pub(crate) fn from_model(
-        model: &Model,
-        manifest: Arc<Manifest>,
-        golden: Arc<GoldenData>,
-        options: &SessionOptions,
-    ) -> Result<Self, Error> {
-        let mut session = Self::from_onnx(model.onnx(), options)?;
+    pub(crate) fn from_model(model: &Model, options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
+        let mut session = Self::new(model.onnx(), &model.variant().sha256, options, profile)?;
+        let (manifest, golden) = model.shared();
         session.interface.check_against(&manifest, model.variant())?;
         let preprocess = Preprocess::new(&manifest.input)?;
         let (tensor, logits) = (vec![0.0; preprocess.elements()], vec![0.0; manifest.output.classes]);
@@ -91,6 +93,7 @@ impl Session {
             preprocess,
             tensor,
             logits,
+            ranking: Ranking::default(),
         });
         Ok(session)
     }
@@ -100,9 +103,14 @@ impl Session {
         self.engine
     }
 
-    /// The device the session runs on.
+    /// The device the session runs on; never [`Provider::CudaOrCpu`], but which of the two it is.
     pub fn provider(&self) -> Provider {
-        self.provider
+        self.loaded.provider
+    }
+
+    /// Why a session that was to run by [`Provider::CudaOrCpu`] runs on the CPU; `None` if it does not.
+    pub fn fallback(&self) -> Option<&Error> {
+        self.loaded.fallback.as_ref()
     }
 
     /// The model's input and output, as found in the ONNX file.
@@ -112,7 +120,8 @@ impl Session {
 
     /// Runs N preprocessed images.
     ///
-    /// The first run with a new N allocates tensors, later ones with the same N do not; N = 1 is prepared already.
+    /// The first run with a new N allocates tensors, later ones with the same N allocate nothing outside the engine; N = 1
+    /// is prepared already.
     ///
     /// # Shapes
     /// - `input`: `(N, C, H, W)` f32, normalised; N is 1 unless the batch is [`Batch::Dynamic`]
@@ -154,6 +163,7 @@ impl Session {
         target.copy_from_slice(input);
         let inputs = ort::inputs![&self.tensors.input];
         let outputs = self
+            .loaded
             .inner
             .run_with_options(inputs, &self.tensors.options)
             .map_err(failed_to("run the model"))?;
@@ -183,10 +193,12 @@ impl Session {
 
     /// The `k` most likely classes of one image, most likely first, with the bundle's labels and temperature.
     ///
+    /// Allocates nothing outside the engine while the images' size stays the same, once it has run.
+    ///
     /// # Errors
     /// [`Error::NoManifest`] for a session from plain ONNX bytes, [`Error::Logit`] if the model gives a number that is
     /// not finite, and those of [`run`](Self::run).
-    pub fn classify(&mut self, image: &Image<'_>, k: usize) -> Result<Vec<Prediction<'_>>, Error> {
+    pub fn classify(&mut self, image: &Image<'_>, k: usize) -> Result<Predictions<'_>, Error> {
         let mut contract = self.contract.take().ok_or(Error::NoManifest {
             action: "classify an image",
         })?;
@@ -194,12 +206,11 @@ impl Session {
         let done = done.and_then(|()| self.run(&contract.tensor, &mut contract.logits));
         let contract = self.contract.insert(contract);
         done?;
-        top_k(
-            &contract.logits,
-            &contract.manifest.labels,
-            contract.manifest.temperature,
-            k,
-        )
+        let Manifest {
+            labels, temperature, ..
+        } = contract.manifest.as_ref();
+        contract.ranking.rank(&contract.logits, labels.len(), *temperature, k)?;
+        Ok(contract.ranking.predictions(labels))
     }
 
     /// Runs the bundle's golden images, one by one, and compares the logits with those the compiler saw.
@@ -218,11 +229,21 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Ends the profile that the session was made with, and names its file.
+    pub(crate) fn end_profile(&mut self) -> Result<String, Error> {
+        self.loaded
+            .inner
+            .end_profiling()
+            .map_err(failed_to("write its profile"))
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("engine", &self.engine)
-            .field("provider", &self.provider)
+            .field("provider", &self.loaded.provider)
             .field("interface", &self.interface)
             .finish_non_exhaustive()
     }
@@ -242,33 +263,4 @@ impl Tensors {
             .with_outputs(outputs);
         Ok(Self { batch, input, options })
     }
-}
-
-fn build(engine: &Engine, bytes: &[u8], options: &SessionOptions) -> Result<ort::session::Session, Error> {
-    // Every provider has an arm, so that a new one cannot fall through to the CPU.
-    match options.provider {
-        Provider::Cpu => {}
-    }
-    let level = match options.optimisation {
-        Optimisation::None => GraphOptimizationLevel::Disable,
-        Optimisation::Basic => GraphOptimizationLevel::Level1,
-        Optimisation::Extended => GraphOptimizationLevel::Level2,
-        Optimisation::All => GraphOptimizationLevel::All,
-    };
-    const CONFIGURE: &str = "configure a session";
-    ort::session::Session::builder(engine.environment())
-        .map_err(failed_to(CONFIGURE))?
-        // Failures are returned, not printed.
-        .with_log_level(ort::logging::LogLevel::Fatal)
-        .map_err(failed_to(CONFIGURE))?
-        .with_optimization_level(level)
-        .map_err(failed_to(CONFIGURE))?
-        .with_intra_threads(usize::from(options.intra_op_threads))
-        .map_err(failed_to(CONFIGURE))?
-        .with_intra_op_spinning(options.spinning)
-        .map_err(failed_to(CONFIGURE))?
-        .with_inter_op_spinning(options.spinning)
-        .map_err(failed_to(CONFIGURE))?
-        .commit_from_memory(bytes)
-        .map_err(failed_to("load the model"))
 }

@@ -1,5 +1,7 @@
 //! From logits to named classes.
 
+use std::slice;
+
 use crate::error::Error;
 
 /// One class that an image may show.
@@ -57,24 +59,86 @@ pub fn top_k<'a>(
     temperature: f32,
     k: usize,
 ) -> Result<Vec<Prediction<'a>>, Error> {
-    if labels.len() != logits.len() {
-        return Err(Error::LabelCount {
-            expected: logits.len(),
-            found: labels.len(),
-        });
-    }
-    let mut probabilities = logits.to_vec();
-    softmax(&mut probabilities, temperature)?;
-    let mut order: Vec<usize> = (0..logits.len()).collect();
-    // By logit: probabilities of very unlikely classes are equal, at zero.
-    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
-    order.truncate(k);
-    let named = order.into_iter().map(|class| Prediction {
+    let mut ranking = Ranking::default();
+    ranking.rank(logits, labels.len(), temperature, k)?;
+    let Ranking { classes, probabilities } = ranking;
+    let named = classes.into_iter().map(|class| Prediction {
         class,
         label: &labels[class],
         probability: probabilities[class],
     });
     Ok(named.collect())
+}
+
+/// The most likely classes of an image, most likely first, as [`Session::classify`](crate::Session::classify) gives them.
+#[derive(Debug, Clone)]
+pub struct Predictions<'a> {
+    ranked: slice::Iter<'a, usize>,
+    probabilities: &'a [f32],
+    labels: &'a [String],
+}
+
+impl<'a> Iterator for Predictions<'a> {
+    type Item = Prediction<'a>;
+
+    fn next(&mut self) -> Option<Prediction<'a>> {
+        let &class = self.ranked.next()?;
+        Some(Prediction {
+            class,
+            label: self.labels.get(class)?,
+            probability: *self.probabilities.get(class)?,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.ranked.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Predictions<'_> {}
+
+/// The room that ranking takes, kept from image to image: no allocation while K stays the same.
+#[derive(Debug, Default)]
+pub(crate) struct Ranking {
+    /// The classes asked for, most likely first.
+    classes: Vec<usize>,
+    /// Of every class.
+    probabilities: Vec<f32>,
+}
+
+impl Ranking {
+    /// As [`top_k`], with the number of labels; [`predictions`](Self::predictions) has the result.
+    pub(crate) fn rank(&mut self, logits: &[f32], labels: usize, temperature: f32, k: usize) -> Result<(), Error> {
+        if labels != logits.len() {
+            return Err(Error::LabelCount {
+                expected: logits.len(),
+                found: labels,
+            });
+        }
+        self.classes.clear();
+        self.probabilities.clear();
+        self.probabilities.extend_from_slice(logits);
+        softmax(&mut self.probabilities, temperature)?;
+        self.classes.extend(0..logits.len());
+        // By logit: probabilities of very unlikely classes are equal, at zero. By class too, since the sort is not stable:
+        // a stable one allocates.
+        let likelier = |&a: &usize, &b: &usize| logits[b].total_cmp(&logits[a]).then(a.cmp(&b));
+        if k < logits.len() {
+            self.classes.select_nth_unstable_by(k, likelier);
+            self.classes.truncate(k);
+        }
+        self.classes.sort_unstable_by(likelier);
+        Ok(())
+    }
+
+    /// The result of the last [`rank`](Self::rank), named by `labels`.
+    pub(crate) fn predictions<'a>(&'a self, labels: &'a [String]) -> Predictions<'a> {
+        Predictions {
+            ranked: self.classes.iter(),
+            probabilities: &self.probabilities,
+            labels,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn classify_is_preprocess_then_run_then_top_k() {
         let got = session.classify(&image, 2).unwrap();
         let want = top_k(&want, &manifest.labels, 2.0, 2).unwrap();
         assert_eq!(got.len(), 2);
-        for (got, want) in got.iter().zip(&want) {
+        for (got, want) in got.zip(&want) {
             assert_eq!((got.class, got.label), (want.class, want.label));
             assert!((got.probability - want.probability).abs() < 1e-5);
         }
@@ -239,6 +239,30 @@ fn the_files_may_vanish_once_the_model_is_open() {
     fs::write(folder.path().join("model.fp32.onnx"), "overwritten").unwrap();
     drop(folder);
     model.session(&SessionOptions::default()).unwrap().self_test().unwrap();
+}
+
+#[test]
+fn a_bundle_in_memory_is_checked_and_runs_like_a_read_one() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let (manifest, onnx, golden) = (read("askd.json"), read("model.fp32.onnx"), read("golden.safetensors"));
+    let files = [("golden.safetensors", &golden[..]), ("model.fp32.onnx", &onnx[..])];
+    let model = Model::from_bytes(&manifest, &files).unwrap();
+    assert_eq!(model.onnx(), FIXED);
+    model.session(&SessionOptions::default()).unwrap().self_test().unwrap();
+
+    let refusal = |files: &[(&str, &[u8])]| Model::from_bytes(&manifest, files).map(|_| ()).unwrap_err();
+    assert!(matches!(refusal(&files[1..]), Error::MissingFile { file } if file == "golden.safetensors"));
+    let short = [files[0], ("model.fp32.onnx", &onnx[1..])];
+    assert!(matches!(refusal(&short), Error::FileSize { .. }));
+    let mut changed = onnx.clone();
+    changed[100] ^= 1;
+    assert!(matches!(
+        refusal(&[files[0], ("model.fp32.onnx", &changed)]),
+        Error::FileDigest { .. }
+    ));
+    assert!(Model::from_bytes(&manifest[1..], &files).is_err());
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! The steady path allocates nothing: every allocation of this program is counted, those of the crates it calls too.
+//! What ONNX Runtime itself allocates is not seen: it has an allocator of its own.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use askd_runtime::{Batch, Image, Model, PixelFormat, SessionOptions};
+use common::{CLASSES, DYNAMIC, FIXED, bundle, images, require_engine};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
+// SAFETY: everything is passed on to the system's allocator; counting touches no memory that is allocated.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread while `work` runs.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn counting_counts() {
+    assert_eq!(allocations(|| drop(black_box(vec![1u8, 2, 3]))), 1);
+}
+
+#[test]
+fn a_run_allocates_nothing() {
+    require_engine();
+    for (onnx, batch, count) in [
+        (FIXED, Batch::One, 1),
+        (DYNAMIC, Batch::Dynamic, 1),
+        (DYNAMIC, Batch::Dynamic, 3),
+    ] {
+        let folder = bundle(onnx, batch, |_, _| {});
+        let model = Model::open(folder.path()).unwrap();
+        let mut session = model.session(&SessionOptions::default()).unwrap();
+        let (input, mut logits) = (images(count), vec![0.0; count * CLASSES]);
+        session.run(&input, &mut logits).unwrap();
+        let counted = allocations(|| {
+            for _ in 0..100 {
+                session.run(&input, &mut logits).unwrap();
+            }
+        });
+        assert_eq!(counted, 0, "{batch:?}, {count} images");
+    }
+}
+
+#[test]
+fn from_pixels_to_labels_allocates_nothing() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let model = Model::open(folder.path()).unwrap();
+    let mut session = model.session(&SessionOptions::default()).unwrap();
+    let pixels = vec![100; 17 * 23 * 3];
+    for (height, width) in [(17, 23), (4, 4)] {
+        let image = Image::new(&pixels[..height * width * 3], height, width, PixelFormat::Rgb8).unwrap();
+        let mut best = 0;
+        session.classify(&image, 2).unwrap().for_each(drop);
+        let counted = allocations(|| {
+            for _ in 0..100 {
+                best = session.classify(&image, 2).unwrap().next().unwrap().class;
+            }
+        });
+        assert_eq!(counted, 0, "{height}x{width}");
+        assert!(best < CLASSES);
+    }
+}

@@ -1,0 +1,167 @@
+//! A demanded device is a contract: it is used, or there is a typed error that names what is missing.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::env;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use askd_runtime::{Batch, Engine, Error, Missing, Model, Provider, Session, SessionOptions};
+use common::{CLASSES, FIXED, assert_close, bundle, images, reference, require_engine};
+
+/// Longest that a refusal may take.
+const LIMIT: Duration = Duration::from_secs(1);
+
+fn on(provider: Provider) -> SessionOptions {
+    SessionOptions {
+        provider,
+        ..SessionOptions::default()
+    }
+}
+
+/// What session creation says, and that it says it in time.
+fn attempt(options: &SessionOptions) -> Result<Session, Error> {
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let model = Model::open(folder.path()).unwrap();
+    let start = Instant::now();
+    let result = model.session(options);
+    assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    result
+}
+
+fn runs(mut session: Session) {
+    let mut logits = [0.0; CLASSES];
+    session.run(&images(1), &mut logits).unwrap();
+    assert_close(&logits, &reference(&images(1)));
+}
+
+#[test]
+fn a_provider_that_the_library_was_built_without_is_named_with_those_it_has() {
+    let engine = require_engine();
+    let built_with = engine.providers();
+    assert_eq!(built_with.first(), Some(&Provider::Cpu));
+    for provider in [Provider::Xnnpack, Provider::Acl, Provider::Cuda, Provider::TensorRt] {
+        if built_with.contains(&provider) {
+            eprintln!("skipped: this ONNX Runtime has {provider}");
+            continue;
+        }
+        let error = attempt(&on(provider)).map(|_| ()).unwrap_err();
+        let message = error.to_string();
+        let Error::ProviderUnavailable {
+            provider: named,
+            missing: Missing::Support {
+                library,
+                built_with: has,
+            },
+        } = error
+        else {
+            panic!("unexpected {message}");
+        };
+        assert_eq!((named, library.as_path(), &has), (provider, engine.path(), &built_with));
+        assert!(
+            message.starts_with(&format!("provider {provider} cannot run here: ")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn cuda_or_cpu_says_which_one_it_is_and_why() {
+    if require_engine().providers().contains(&Provider::Cuda) {
+        eprintln!("skipped: this ONNX Runtime has cuda");
+        return;
+    }
+    let session = attempt(&on(Provider::CudaOrCpu)).unwrap();
+    assert_eq!(session.provider(), Provider::Cpu);
+    assert!(matches!(
+        session.fallback(),
+        Some(Error::ProviderUnavailable {
+            provider: Provider::Cuda,
+            ..
+        })
+    ));
+    runs(session);
+    let session = attempt(&on(Provider::Cpu)).unwrap();
+    assert_eq!(session.provider(), Provider::Cpu);
+    assert!(session.fallback().is_none());
+}
+
+#[test]
+fn the_cpu_has_nothing_to_be_strict_about() {
+    require_engine();
+    for memory_arena in [true, false] {
+        let options = SessionOptions {
+            strict: true,
+            memory_arena,
+            ..SessionOptions::default()
+        };
+        runs(attempt(&options).unwrap());
+    }
+}
+
+#[test]
+fn the_placement_names_every_node_and_leaves_no_file() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let model = Model::open(folder.path()).unwrap();
+    let placement = model.placement(&SessionOptions::default()).unwrap();
+    assert!(
+        placement.iter().any(|node| node.operator.contains("Conv")),
+        "{placement:?}"
+    );
+    assert!(placement.iter().all(|node| node.provider == "CPUExecutionProvider"));
+    let prefix = format!("askd-placement-{}-", std::process::id());
+    let left = std::fs::read_dir(env::temp_dir()).unwrap().flatten();
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    assert_eq!(left.count(), 0);
+}
+
+/// With the build for NVIDIA GPUs, on a machine that may have none.
+#[test]
+fn a_library_with_cuda_on_a_machine_without_is_a_typed_error() {
+    let Some(library) = env::var_os("ASKD_GPU_ONNXRUNTIME").map(PathBuf::from) else {
+        eprintln!("skipped: ASKD_GPU_ONNXRUNTIME does not name an ONNX Runtime with CUDA (make onnxruntime-gpu)");
+        return;
+    };
+    // A process has one library, and the other tests of this file may have loaded theirs.
+    if env::var_os("ASKD_GPU_CHILD").is_none() {
+        let test = "a_library_with_cuda_on_a_machine_without_is_a_typed_error";
+        let child = std::process::Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env("ASKD_GPU_CHILD", "1")
+            .status();
+        assert!(child.unwrap().success());
+        return;
+    }
+    let engine = Engine::load(Some(&library)).unwrap();
+    let built_with = engine.providers();
+    assert!(built_with.contains(&Provider::Cuda), "{built_with:?}");
+    let with_library = |provider| SessionOptions {
+        library: Some(library.clone()),
+        ..on(provider)
+    };
+    for provider in [Provider::Cuda, Provider::TensorRt] {
+        match attempt(&with_library(provider)) {
+            Ok(session) => {
+                eprintln!("{provider} runs here");
+                runs(session);
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                let Error::ProviderUnavailable {
+                    provider: named,
+                    missing,
+                } = error
+                else {
+                    panic!("unexpected {error}");
+                };
+                assert_eq!(named, provider);
+                assert!(!matches!(missing, Missing::Other { .. }), "{missing}");
+            }
+        }
+    }
+    let session = attempt(&with_library(Provider::CudaOrCpu)).unwrap();
+    assert_eq!(session.provider() == Provider::Cpu, session.fallback().is_some());
+    runs(session);
+}
