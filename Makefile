@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime fmt clippy doc unit bench bench-layers bench-train check-cuda clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train check-cuda clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -14,6 +14,9 @@ test: fmt clippy doc unit ## everything CI runs, cheapest first
 
 onnxruntime: ## bring the pinned ONNX Runtime library, unless ORT_DYLIB_PATH names one
 	@runtime/scripts/fetch_onnxruntime.sh target/onnxruntime
+
+onnxruntime-gpu: ## bring the pinned build with CUDA, for the tests of what happens without a GPU
+	@if [ "$$(uname -m)" = x86_64 ]; then runtime/scripts/fetch_onnxruntime.sh --gpu target/onnxruntime-gpu; fi
 
 fmt: ## formatting as rustfmt wants it
 	cargo fmt --all -- --check
@@ -24,8 +27,10 @@ clippy: ## lints, warnings denied
 doc: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-unit: onnxruntime $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
-	ASKD_PYTHON=$(CURDIR)/target/python/bin/python cargo test --workspace --locked
+unit: onnxruntime onnxruntime-gpu $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
+	ASKD_PYTHON=$(CURDIR)/target/python/bin/python \
+	ASKD_GPU_ONNXRUNTIME=$$(ls $(CURDIR)/target/onnxruntime-gpu/lib/libonnxruntime.so 2>/dev/null) \
+	cargo test --workspace --locked
 
 bench: ## every operation of the trainer, forward and backward (BENCH_ARGS="conv2d" chooses some)
 	cargo bench --locked -p askd-compiler --bench ops -- $(BENCH_ARGS)

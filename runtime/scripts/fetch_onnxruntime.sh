@@ -5,8 +5,15 @@
 #
 # leaves DEST/lib/libonnxruntime.so, DEST/LICENSE, DEST/ThirdPartyNotices.txt and DEST/VERSION. Does nothing if that
 # version is already there, or if ORT_DYLIB_PATH names a library of your own. Needs python3 with pip.
+#
+#   runtime/scripts/fetch_onnxruntime.sh --gpu DEST
+#
+# brings the build with CUDA and TensorRT (x86_64, 250 MB) instead, with its provider libraries beside it.
 set -eu
 
+gpu=
+[ "${1:-}" != --gpu ] || { gpu=yes && shift; }
+package=onnxruntime${gpu:+-gpu}
 version=1.32.0
 # sha256 of the wheels onnxruntime-1.32.0-cp312-cp312-manylinux_2_28_{x86_64,aarch64}.whl
 sha256_x86_64=99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8
@@ -17,10 +24,10 @@ fail() {
     exit 1
 }
 
-[ $# -eq 1 ] && [ -n "$1" ] || fail "usage: fetch_onnxruntime.sh DEST"
+[ $# -eq 1 ] && [ -n "$1" ] || fail "usage: fetch_onnxruntime.sh [--gpu] DEST"
 dest=$1
 
-if [ -n "${ORT_DYLIB_PATH:-}" ]; then
+if [ -z "$gpu" ] && [ -n "${ORT_DYLIB_PATH:-}" ]; then
     [ -f "$ORT_DYLIB_PATH" ] || fail "ORT_DYLIB_PATH names $ORT_DYLIB_PATH, which is no file (unset it, or correct it)"
     exit 0
 fi
@@ -32,6 +39,13 @@ case $arch in
     aarch64 | arm64) arch=aarch64 sha256=$sha256_aarch64 ;;
     *) fail "no pinned ONNX Runtime for $arch (build one and set ORT_DYLIB_PATH)" ;;
 esac
+
+if [ -n "$gpu" ]; then
+    [ "$arch" = x86_64 ] || fail "no pinned ONNX Runtime with CUDA for $arch"
+    # the newest of that package; of the wheel onnxruntime_gpu-1.31.1-cp312-cp312-manylinux_2_28_x86_64.whl
+    version=1.31.1
+    sha256=05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7
+fi
 
 if [ -f "$dest/lib/libonnxruntime.so" ] && [ "$(cat "$dest/VERSION" 2>/dev/null)" = "$version $arch" ]; then
     exit 0
@@ -46,13 +60,13 @@ temporary=$(mktemp -d "$dest/.fetch.XXXXXX") || fail "cannot create a directory 
 trap 'rm -rf "$temporary"' EXIT
 trap 'exit 1' HUP INT TERM
 
-echo "onnxruntime==$version --hash=sha256:$sha256" >"$temporary/requirements.txt"
+echo "$package==$version --hash=sha256:$sha256" >"$temporary/requirements.txt"
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 \
     --implementation cp --platform "manylinux_2_28_$arch" --require-hashes --dest "$temporary/wheel" \
     --requirement "$temporary/requirements.txt" >"$temporary/log" 2>&1 ||
-    fail "pip could not bring onnxruntime $version for $arch: $(grep '^ERROR' "$temporary/log" | tail -n 1)"
+    fail "pip could not bring $package $version for $arch: $(grep '^ERROR' "$temporary/log" | tail -n 1)"
 
-python3 - "$temporary" "$version" "$sha256" <<'PYTHON' || fail "cannot unpack the onnxruntime $version wheel"
+python3 - "$temporary" "$version" "$sha256" <<'PYTHON' || fail "cannot unpack the $package $version wheel"
 import hashlib, pathlib, shutil, sys, zipfile
 
 temporary, version, sha256 = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -65,6 +79,8 @@ members = {
     "onnxruntime/ThirdPartyNotices.txt": "ThirdPartyNotices.txt",
 }
 with zipfile.ZipFile(wheel) as archive:
+    providers = [name for name in archive.namelist() if "/libonnxruntime_providers_" in name]
+    members |= {name: name.rsplit("/", 1)[1] for name in providers}
     for member, name in members.items():
         with archive.open(member) as source, open(temporary / name, "wb") as target:
             shutil.copyfileobj(source, target)
@@ -72,6 +88,6 @@ PYTHON
 
 echo "$version $arch" >"$temporary/VERSION"
 mv -f "$temporary/LICENSE" "$temporary/ThirdPartyNotices.txt" "$dest/"
-mv -f "$temporary/libonnxruntime.so" "$dest/lib/libonnxruntime.so"
+mv -f "$temporary"/libonnxruntime*.so "$dest/lib/"
 # Last: a file that is there says that everything is.
 mv -f "$temporary/VERSION" "$dest/VERSION"

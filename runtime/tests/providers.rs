@@ -120,7 +120,8 @@ fn the_placement_names_every_node_and_leaves_no_file() {
 /// With the build for NVIDIA GPUs, on a machine that may have none.
 #[test]
 fn a_library_with_cuda_on_a_machine_without_is_a_typed_error() {
-    let Some(library) = env::var_os("ASKD_GPU_ONNXRUNTIME").map(PathBuf::from) else {
+    let named = env::var_os("ASKD_GPU_ONNXRUNTIME").filter(|path| !path.is_empty());
+    let Some(library) = named.map(PathBuf::from) else {
         eprintln!("skipped: ASKD_GPU_ONNXRUNTIME does not name an ONNX Runtime with CUDA (make onnxruntime-gpu)");
         return;
     };
