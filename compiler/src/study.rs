@@ -11,7 +11,9 @@ use candle_core::Device;
 use serde::Deserialize;
 use toml::Table;
 
-use crate::train::{Layers, Origin, RESULT_FILE, Recipe, RunOptions, RunResult, Setting, epoch_records, train};
+use crate::train::{
+    Layers, Origin, RECIPE_FILE, RESULT_FILE, Recipe, RunOptions, RunResult, Setting, epoch_records, train,
+};
 use crate::{Error, Result, files};
 
 pub use report::{Curves, Row, StudyReport};
@@ -65,21 +67,23 @@ pub struct StudyOptions {
 ///
 /// # Errors
 /// [`Error::Malformed`] for a file that is no study, [`Error::StudyInterrupted`] when stopped, and what recipes and training give;
-/// before the first step every run's recipe is checked.
+/// before the first step every run's recipe is checked, and that no run of another recipe has its directory.
 pub fn study(file: &Path, options: &StudyOptions) -> Result<StudyReport> {
     let study = read(file)?;
     let mut planned = Vec::new();
     for run in &study.run {
         for seed in 0..run.seeds.unwrap_or(study.seeds) {
-            planned.push((run, seed, recipe(file, &study, run, seed, options)?));
+            let recipe = recipe(file, &study, run, seed, options)?;
+            let out = options.out.join(&run.name).join(format!("seed-{seed}"));
+            refuse_another(&out, &recipe)?;
+            planned.push((run, seed, recipe, out));
         }
     }
     files::create_dir(&options.out)?;
     let mut report = StudyReport::new(&study.title);
-    for (number, (run, seed, recipe)) in planned.iter().enumerate() {
-        let out = options.out.join(&run.name).join(format!("seed-{seed}"));
+    for (number, (run, seed, recipe, out)) in planned.iter().enumerate() {
         let label = format!("{}/{} {} seed {seed}", number + 1, planned.len(), run.name);
-        let result = match finished(&out, recipe)? {
+        let result = match finished(out)? {
             Some(result) => result,
             None => train(
                 recipe,
@@ -93,7 +97,7 @@ pub fn study(file: &Path, options: &StudyOptions) -> Result<StudyReport> {
             )
             .map_err(|error| resumable(error, options))?,
         };
-        report.add(&run.name, &result, &epoch_records(&out)?);
+        report.add(&run.name, &result, &epoch_records(out)?);
         // after each run, so that what there is can be read
         files::write_json(&options.out.join(REPORT_FILE), &report)?;
         files::write_atomically(&options.out.join(TABLE_FILE), report.to_string().as_bytes())?;
@@ -137,10 +141,26 @@ fn recipe(file: &Path, study: &Study, run: &Run, seed: u64, options: &StudyOptio
     layers.resolve()
 }
 
-/// The result of a run of this very recipe that has come to its end.
-fn finished(out: &Path, recipe: &Recipe) -> Result<Option<RunResult>> {
+/// Refuses a directory in which a run of another recipe is: its work is not this study's to throw away.
+fn refuse_another(out: &Path, recipe: &Recipe) -> Result<()> {
+    if !out.join(RECIPE_FILE).exists() {
+        return Ok(());
+    }
+    let stored = Recipe::load(out)?;
+    if stored == *recipe {
+        return Ok(());
+    }
+    let expected = format!(
+        "a directory without runs of other recipes (name another, or remove {})",
+        out.display()
+    );
+    Err(Error::invalid("--out", expected, recipe.difference_from(&stored)?))
+}
+
+/// The result of a run that has come to its end.
+fn finished(out: &Path) -> Result<Option<RunResult>> {
     let path = out.join(RESULT_FILE);
-    if !path.exists() || Recipe::load(out)? != *recipe {
+    if !path.exists() {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;

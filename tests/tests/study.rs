@@ -102,6 +102,14 @@ fn every_method_runs_over_its_seeds_and_a_study_goes_on() {
     assert!(workspace.read("out/kd/seed-1/best/weights.safetensors") == weights);
     assert_eq!(again.json()["rows"][1]["test_top1"], rows[1]["test_top1"]);
 
+    // a run of another recipe is neither taken nor overwritten
+    let outcome = workspace.run("study study.toml --out out --set batch=8");
+    let error = outcome.error(2);
+    assert!(
+        error.contains("alone/seed-0") && error.contains("`batch = 8` where the run has `batch = 16`"),
+        "{error}"
+    );
+
     // several teachers ship as one network with one classifier
     workspace.run("export out/two-teachers/seed-0 --out two.askd").text();
     let model = workspace.read("two.askd/model.fp32.onnx");

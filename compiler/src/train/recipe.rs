@@ -225,6 +225,25 @@ impl Recipe {
             .map_err(|error| Error::malformed(&path, "a recipe", error.message().lines().collect::<Vec<_>>().join(" ")))
     }
 
+    /// The first setting in which this recipe differs from that of a run, in words.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if a value has no TOML form.
+    pub(crate) fn difference_from(&self, run: &Self) -> Result<String> {
+        let (given, stored) = (self.to_toml()?, run.to_toml()?);
+        let [mut given, mut stored] = [&given, &stored].map(|text| text.lines().filter(|line| !line.is_empty()));
+        loop {
+            match (given.next(), stored.next()) {
+                (None, None) => return Ok("another".to_owned()),
+                (given, stored) if given == stored => {}
+                (given, stored) => {
+                    let [given, stored] = [given, stored].map(|line| line.unwrap_or("nothing"));
+                    return Ok(format!("`{given}` where the run has `{stored}`"));
+                }
+            }
+        }
+    }
+
     /// The recipe as TOML.
     ///
     /// # Errors

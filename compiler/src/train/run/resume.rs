@@ -22,8 +22,7 @@ impl Run<'_> {
         };
         let (stored, given) = (&checkpoint.position, &self.position);
         if stored.recipe != given.recipe {
-            let stored = Recipe::load(out)?.to_toml()?;
-            let difference = first_difference(&stored, &self.recipe.to_toml()?);
+            let difference = self.recipe.difference_from(&Recipe::load(out)?)?;
             return Err(Error::invalid("--resume", "the recipe of the run in --out", difference));
         }
         if stored.data != given.data {
@@ -73,21 +72,5 @@ impl Run<'_> {
             best: self.best.clone(),
         };
         checkpoint::save(&self.options.out, checkpoint)
-    }
-}
-
-/// The first line in which two recipes differ.
-fn first_difference(stored: &str, given: &str) -> String {
-    let mut stored = stored.lines().filter(|line| !line.is_empty());
-    let mut given = given.lines().filter(|line| !line.is_empty());
-    loop {
-        match (stored.next(), given.next()) {
-            (None, None) => return "another".to_owned(),
-            (stored, given) if stored == given => {}
-            (stored, given) => {
-                let [stored, given] = [stored, given].map(|line| line.unwrap_or("nothing"));
-                return format!("`{given}` where the run has `{stored}`");
-            }
-        }
     }
 }
