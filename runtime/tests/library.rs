@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use askd_runtime::{Engine, Error};
-use common::require_engine;
+use common::{require_engine, with_version};
 
 const FIX: &str = "set ORT_DYLIB_PATH or run `make onnxruntime`";
 
@@ -25,21 +25,6 @@ fn refusal(path: &Path) -> Error {
         "says what to do: {message}"
     );
     error
-}
-
-/// The real library's bytes with version `new` where its own stands in the symbol version.
-fn with_version(new: &str) -> Vec<u8> {
-    let engine = require_engine();
-    let old = format!("VERS_{}\0", engine.version().expect("the library tells its version"));
-    let new = format!("VERS_{new}\0");
-    assert_eq!(old.len(), new.len());
-    let mut bytes = fs::read(engine.path()).unwrap();
-    let at = bytes
-        .windows(old.len())
-        .position(|window| window == old.as_bytes())
-        .unwrap();
-    bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
-    bytes
 }
 
 #[test]

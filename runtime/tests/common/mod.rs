@@ -22,6 +22,21 @@ pub fn require_engine() -> &'static Engine {
     Engine::load(None).unwrap_or_else(|error| panic!("these tests need ONNX Runtime: {error}"))
 }
 
+/// The real library's bytes with version `new` where its own stands in the symbol version.
+pub fn with_version(new: &str) -> Vec<u8> {
+    let engine = require_engine();
+    let old = format!("VERS_{}\0", engine.version().expect("the library tells its version"));
+    let new = format!("VERS_{new}\0");
+    assert_eq!(old.len(), new.len());
+    let mut bytes = fs::read(engine.path()).unwrap();
+    let at = bytes
+        .windows(old.len())
+        .position(|window| window == old.as_bytes())
+        .unwrap();
+    bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
+    bytes
+}
+
 /// Images with values that are multiples of 1/16 in -1..1, so that the network's sums are exact.
 pub fn images(count: usize) -> Vec<f32> {
     (0..count * ELEMENTS)
