@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train check-cuda clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead soak check-cuda clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -44,12 +44,25 @@ PEERS ?= $(HOME)/.cache/askd/peers
 bench-train: $(PEERS)/.ready ## training steps and inference against PyTorch, in turn (BENCH_ARGS="vgg8" chooses cases)
 	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench train -- $(BENCH_ARGS)
 
+BUNDLES ?= out/pilot/student.askd
+
+bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, beside Python's onnxruntime (BUNDLES="...")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-runtime --bench start
+
+bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" cargo test --release --locked -p askd-runtime --lib overhead -- --ignored --nocapture
+
+soak: onnxruntime ## a million inferences, a thousand swaps, eight threads: memory, files and outputs stay
+	ASKD_SOAK=full cargo test --release --locked -p askd-runtime --test endurance -- --nocapture
+
 check-cuda: ## build with CUDA (CUDA_HOME names the toolkit), train on the GPU, or see the error where there is none
 	compiler/scripts/check_cuda.sh
 
-$(PEERS)/.ready: compiler/benches/peers/requirements.txt
+PEER_REQUIREMENTS := compiler/benches/peers/requirements.txt runtime/benches/peers/requirements.txt
+
+$(PEERS)/.ready: $(PEER_REQUIREMENTS)
 	python3 -m venv --clear $(PEERS)
-	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r compiler/benches/peers/requirements.txt
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(PEER_REQUIREMENTS))
 	@touch $@
 
 $(PYTHON_ENV): tests/requirements.txt

@@ -12,8 +12,13 @@ use sha2::{Digest, Sha256};
 ///
 /// Source: FIPS 180-4.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
+    hex(&Sha256::digest(bytes))
+}
+
+/// `digest` in lower-case hexadecimal.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * digest.len());
+    for byte in digest {
         // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::digest::sha256_hex;
 use crate::error::Error;
 use crate::manifest::{Golden, Variant};
 use crate::storage::Storage;
@@ -102,12 +101,11 @@ impl<'a> Vouched<'a> {
     /// Gives back `bytes`, which came from `path`, if they are the ones vouched for.
     pub(crate) fn check(&self, path: &Path, bytes: Storage) -> Result<Storage, Error> {
         self.check_size(path, bytes.as_ref().len() as u64)?;
-        let found = sha256_hex(bytes.as_ref());
-        if found != self.sha256 {
+        if bytes.sha256() != self.sha256 {
             return Err(Error::FileDigest {
                 path: path.to_owned(),
                 expected: self.sha256.to_owned(),
-                found,
+                found: bytes.sha256().to_owned(),
             });
         }
         Ok(bytes)

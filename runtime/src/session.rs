@@ -22,6 +22,9 @@ use crate::preprocess::Preprocess;
 use crate::provider::Provider;
 use crate::top_k::{Predictions, Ranking};
 
+#[cfg(test)]
+mod overhead;
+
 /// A model loaded into ONNX Runtime.
 ///
 /// One thread at a time: that is why [`run`](Self::run) takes `&mut self`. A session can move between threads, and

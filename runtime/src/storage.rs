@@ -4,6 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use memmap2::{Mmap, MmapMut};
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+
+/// Bytes that are read, then hashed, at a time: few enough to be in the cache still.
+const CHUNK: usize = 128 << 10;
 
 /// Read-only pages of memory: a sealed copy, or a map of the file.
 ///
@@ -14,6 +20,7 @@ pub(crate) struct Storage {
     pages: Mmap,
     /// Bytes in use, from the start.
     length: usize,
+    sha256: String,
 }
 
 impl Storage {
@@ -21,40 +28,53 @@ impl Storage {
     pub(crate) fn read(file: &File, size: u64) -> io::Result<Self> {
         let capacity = usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let mut file = file;
-        Self::fill(capacity, |pages| {
-            let mut length = 0;
-            while length < capacity {
-                match file.read(&mut pages[length..capacity]) {
-                    Ok(0) => break,
-                    Ok(count) => length += count,
+        Self::fill(capacity, |chunk| {
+            loop {
+                match file.read(chunk) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+                    other => return other,
                 }
             }
-            Ok(length)
         })
     }
 
     /// A sealed copy of `bytes`.
     pub(crate) fn copy(bytes: &[u8]) -> io::Result<Self> {
-        Self::fill(bytes.len(), |pages| {
-            pages[..bytes.len()].copy_from_slice(bytes);
-            Ok(bytes.len())
-        })
+        let mut rest = bytes;
+        Self::fill(bytes.len(), |chunk| rest.read(chunk))
     }
 
     /// The whole of a map.
     pub(crate) fn mapped(pages: Mmap) -> Self {
-        let length = pages.len();
-        Self { pages, length }
+        let (length, sha256) = (pages.len(), hex(&Sha256::digest(&pages)));
+        Self { pages, length, sha256 }
     }
 
-    fn fill(capacity: usize, write: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<Self> {
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Has `read` fill `capacity` bytes, or as many as it has, and hashes them on the way.
+    fn fill(capacity: usize, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Self> {
         // There is no map of no bytes.
         let mut pages = MmapMut::map_anon(capacity.max(1))?;
-        let length = write(&mut pages)?;
-        let pages = pages.make_read_only()?;
-        Ok(Self { pages, length })
+        let (mut length, mut hash) = (0, Sha256::new());
+        while length < capacity {
+            let end = capacity.min(length + CHUNK);
+            let chunk = &mut pages[length..end];
+            let count = read(chunk)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&chunk[..count]);
+            length += count;
+        }
+        Ok(Self {
+            pages: pages.make_read_only()?,
+            length,
+            sha256: hex(&hash.finalize()),
+        })
     }
 }
 
@@ -69,6 +89,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::sha256_hex;
 
     #[test]
     fn a_copy_keeps_what_the_file_had() {
@@ -93,8 +114,15 @@ mod tests {
             fs::write(&path, text).unwrap();
             let storage = Storage::read(&File::open(&path).unwrap(), 100_000).unwrap();
             assert_eq!(storage.as_ref(), text.as_bytes());
+            assert_eq!(storage.sha256(), sha256_hex(text.as_bytes()));
         }
         assert_eq!(Storage::copy(b"").unwrap().as_ref(), b"");
+        let long = vec![7; 3 * CHUNK + 1];
+        let storage = Storage::copy(&long).unwrap();
+        assert_eq!(
+            (storage.as_ref(), storage.sha256()),
+            (&long[..], sha256_hex(&long).as_str())
+        );
         assert_eq!(Storage::copy(b"bytes").unwrap().as_ref(), b"bytes");
     }
 }
