@@ -36,6 +36,7 @@ mod load;
 mod manifest;
 mod mmap;
 mod model;
+mod onnx;
 mod options;
 mod placement;
 mod preprocess;
@@ -54,6 +55,7 @@ pub use crate::manifest::{
     Accuracy, Batch, Golden, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize, ResizeMethod, SCHEMA, Variant,
 };
 pub use crate::model::Model;
+pub use crate::onnx::OnnxVersions;
 pub use crate::options::{Optimisation, SessionOptions};
 pub use crate::placement::NodePlacement;
 pub use crate::preprocess::Preprocess;

@@ -10,6 +10,8 @@ use crate::error::Error;
 
 mod check;
 
+pub(crate) use check::quoted;
+
 /// The schema number this version writes and the only one it reads.
 pub const SCHEMA: u32 = 1;
 

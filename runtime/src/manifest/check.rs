@@ -202,7 +202,7 @@ fn rule(holds: bool, field: impl Display, expected: impl Display, found: impl Di
 }
 
 /// Text from the file, escaped and shortened so that the error stays one line.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut short: String = text.chars().take(80).collect();
     if short.len() < text.len() {
         short.push_str("...");
