@@ -7,6 +7,7 @@ use std::iter;
 use std::path::PathBuf;
 
 use crate::provider::{Missing, Provider};
+use crate::text::one_line;
 
 /// What went wrong, with the names and values needed to act on it.
 ///
@@ -402,7 +403,7 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "no variant \"{name}\" in the bundle, which has {}",
-                    available.join(", ")
+                    one_line(available.join(", "))
                 )
             }
             Self::OnnxFormat { field, expected, found } => {

@@ -43,6 +43,7 @@ mod preprocess;
 mod provider;
 mod session;
 mod storage;
+mod text;
 mod top_k;
 
 pub use crate::digest::sha256_hex;

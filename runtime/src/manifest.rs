@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::text::one_line;
 
 mod check;
-mod unique;
-
-pub(crate) use check::quoted;
-use unique::UniqueKeys;
+mod structure;
 
 /// The schema number this version writes and the only one it reads.
 pub const SCHEMA: u32 = 1;
@@ -192,7 +190,7 @@ impl Manifest {
                 found: head.schema,
             });
         }
-        let UniqueKeys = serde_json::from_slice(bytes).map_err(syntax)?;
+        structure::check(bytes).map_err(syntax)?;
         let manifest: Self = serde_json::from_slice(bytes).map_err(syntax)?;
         manifest.validate()?;
         Ok(manifest)
@@ -251,7 +249,7 @@ impl Input {
 
 fn syntax(source: serde_json::Error) -> Error {
     Error::ManifestSyntax {
-        source: Box::new(source),
+        source: one_line(source).into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::schema::{Field, Kind, MAX_FIELDS, Message};
 use super::wire::{Fault, Fields, Value, fault, packed_varints};
 use crate::error::Error;
-use crate::manifest::quoted;
+use crate::text::quoted;
 
 /// Why a message is refused, and where in it.
 #[derive(Debug)]
