@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead soak check-cuda clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead soak check-cuda fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -57,6 +57,13 @@ soak: onnxruntime ## a million inferences, a thousand swaps, eight threads: memo
 
 check-cuda: ## build with CUDA (CUDA_HOME names the toolkit), train on the GPU, or see the error where there is none
 	compiler/scripts/check_cuda.sh
+
+FUZZ_SECONDS ?= 60
+
+fuzz: ## fuzz what reads a bundle, each target FUZZ_SECONDS long; needs a nightly compiler and cargo-fuzz
+	cd runtime && for target in manifest golden onnx; do \
+		mkdir -p fuzz/corpus/$$target && cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 || exit 1; done
 
 PEER_REQUIREMENTS := compiler/benches/peers/requirements.txt runtime/benches/peers/requirements.txt
 

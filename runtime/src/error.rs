@@ -7,6 +7,7 @@ use std::iter;
 use std::path::PathBuf;
 
 use crate::provider::{Missing, Provider};
+use crate::text::one_line;
 
 /// What went wrong, with the names and values needed to act on it.
 ///
@@ -182,6 +183,23 @@ pub enum Error {
         name: String,
         /// The names there are.
         available: Vec<String>,
+    },
+    /// The ONNX file is malformed, or of other versions than the manifest says. ONNX Runtime has not seen it.
+    OnnxFormat {
+        /// Where, such as `graph.node[3].attribute[0].name`, or `file`.
+        field: String,
+        /// What must be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The ONNX file holds what no model may: a reference to another file, an operator that is not ONNX's own, a subgraph,
+    /// a function. ONNX Runtime has not seen it.
+    OnnxContent {
+        /// Where, such as `graph.node[3].domain`.
+        field: String,
+        /// What is there.
+        found: String,
     },
     /// ONNX Runtime reported a failure.
     Engine {
@@ -385,9 +403,16 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "no variant \"{name}\" in the bundle, which has {}",
-                    available.join(", ")
+                    one_line(available.join(", "))
                 )
             }
+            Self::OnnxFormat { field, expected, found } => {
+                write!(f, "onnx model: {field}: expected {expected}, got {found}")
+            }
+            Self::OnnxContent { field, found } => write!(
+                f,
+                "onnx model: {field}: {found} is refused (a model is one graph of ONNX's own operators and refers to no file)"
+            ),
             // ONNX Runtime's messages can span lines; an error of ours is one.
             Self::Engine { action, source } => {
                 write!(f, "onnx runtime failed to {action}:")?;

@@ -6,9 +6,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::Error;
 use crate::manifest::Manifest;
+use crate::text::one_line;
 
 /// Name of the usual golden file in a bundle.
 pub const GOLDEN_FILE: &str = "golden.safetensors";
+
+/// Largest header that is read: two tensors need 200 bytes. The format itself allows 100 MB, and a header takes many times
+/// its bytes in memory.
+const MAX_HEADER: u64 = 64 << 10;
 
 /// Preprocessed images and the logits expected for them.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,8 +79,12 @@ impl GoldenData {
     /// # Errors
     /// [`Error::GoldenFormat`] if it is no safetensors file with these two tensors.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, Error> {
+        let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        if header > MAX_HEADER {
+            return Err(wrong("file", format!("a header of at most {MAX_HEADER} bytes"), header));
+        }
         let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| wrong("file", "safetensors", format!("{error:?}").replace('\n', " ")))?;
+            .map_err(|error| wrong("file", "safetensors", one_line(format_args!("{error:?}"))))?;
         let (shape, input) = tensor::<4>(&file, "input")?;
         let ([images, _], output) = tensor::<2>(&file, "output")?;
         if images != shape[0] {
@@ -182,7 +191,7 @@ fn tensor<const D: usize>(file: &SafeTensors<'_>, name: &'static str) -> Result<
             return Err(wrong(
                 name,
                 expected(),
-                format!("{:?} {:?}", view.dtype(), view.shape()),
+                one_line(format_args!("{:?} {:?}", view.dtype(), view.shape())),
             ));
         }
     };

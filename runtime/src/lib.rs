@@ -36,12 +36,14 @@ mod load;
 mod manifest;
 mod mmap;
 mod model;
+mod onnx;
 mod options;
 mod placement;
 mod preprocess;
 mod provider;
 mod session;
 mod storage;
+mod text;
 mod top_k;
 
 pub use crate::digest::sha256_hex;
@@ -54,6 +56,7 @@ pub use crate::manifest::{
     Accuracy, Batch, Golden, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize, ResizeMethod, SCHEMA, Variant,
 };
 pub use crate::model::Model;
+pub use crate::onnx::OnnxVersions;
 pub use crate::options::{Optimisation, SessionOptions};
 pub use crate::placement::NodePlacement;
 pub use crate::preprocess::Preprocess;

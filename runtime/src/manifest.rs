@@ -1,14 +1,16 @@
 //! `askd.json`: what a bundle holds, what its model takes and gives, and the digests of its files.
 //!
 //! One set of types for both sides: the compiler fills and writes them, the runtime reads them. Unknown fields are
-//! ignored, so a later version may add some without a new schema number.
+//! ignored, so a later version may add some without a new schema number. No key may come twice, known or not.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::text::one_line;
 
 mod check;
+mod structure;
 
 /// The schema number this version writes and the only one it reads.
 pub const SCHEMA: u32 = 1;
@@ -188,6 +190,7 @@ impl Manifest {
                 found: head.schema,
             });
         }
+        structure::check(bytes).map_err(syntax)?;
         let manifest: Self = serde_json::from_slice(bytes).map_err(syntax)?;
         manifest.validate()?;
         Ok(manifest)
@@ -246,7 +249,7 @@ impl Input {
 
 fn syntax(source: serde_json::Error) -> Error {
     Error::ManifestSyntax {
-        source: Box::new(source),
+        source: one_line(source).into(),
     }
 }
 
@@ -338,6 +341,30 @@ pub(crate) mod tests {
         value["input"]["later"] = 1.into();
         value["later"] = "x".into();
         assert_eq!(Manifest::from_json(value.to_string().as_bytes()).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_is_refused_wherever_it_is() {
+        let text = sample().to_json().unwrap();
+        for (once, twice) in [
+            (r#""sequence": 7"#, r#""sequence": 7, "sequence": 8"#),
+            (r#""opset": 17"#, r#""opset": 17, "opset": 17"#),
+            (r#""sequence": 7"#, r#""sequence": 7, "later": 1, "later": 1"#),
+            (r#""provenance": {"#, r#""provenance": {"seed": 1, "seed": 2"#),
+            (
+                r#""provenance": {"#,
+                r#""provenance": {"recipe": {"seed": 1, "seed": 2}"#,
+            ),
+        ] {
+            assert!(text.contains(once));
+            let error = Manifest::from_json(text.replacen(once, twice, 1).as_bytes()).unwrap_err();
+            assert!(matches!(error, Error::ManifestSyntax { .. }) && error.to_string().contains("duplicate key"));
+        }
+        let error = Manifest::from_json(br#"{"schema": 1, "schema": 1}"#).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "askd.json: duplicate field `schema` at line 1 column 22"
+        );
     }
 
     #[test]

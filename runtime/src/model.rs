@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::files::{self, Vouched};
 use crate::golden::GoldenData;
 use crate::manifest::{MANIFEST_FILE, Manifest, Variant};
+use crate::onnx::OnnxVersions;
 use crate::options::SessionOptions;
 use crate::session::Session;
 use crate::storage::Storage;
@@ -36,6 +37,8 @@ impl Model {
     /// - [`Error::ManifestSyntax`], [`Error::ManifestSchema`] or [`Error::ManifestField`] for a wrong `askd.json`
     /// - [`Error::FileSize`] or [`Error::FileDigest`] for a file that is not the one the manifest vouches for
     /// - [`Error::GoldenFormat`] if the golden data does not fit the manifest
+    /// - [`Error::OnnxFormat`] or [`Error::OnnxContent`] if the ONNX file is malformed, not of the manifest's versions, or
+    ///   holds what no model may, see [`OnnxVersions::read`]
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
         Self::assemble(read_manifest(dir)?, None, in_directory(dir, Storage::read))
@@ -85,6 +88,7 @@ impl Model {
         let golden = GoldenData::from_safetensors(load(&Vouched::golden(&manifest.golden))?.as_ref())?;
         golden.check_against(&manifest)?;
         let onnx = load(&Vouched::variant(&variant))?;
+        OnnxVersions::read(onnx.as_ref())?.check_against(&variant)?;
         Ok(Self {
             manifest: Arc::new(manifest),
             variant,

@@ -17,6 +17,7 @@ use crate::interface::Interface;
 use crate::load::{Loaded, load};
 use crate::manifest::{Batch, Manifest};
 use crate::model::Model;
+use crate::onnx::OnnxVersions;
 use crate::options::SessionOptions;
 use crate::preprocess::Preprocess;
 use crate::provider::Provider;
@@ -59,14 +60,16 @@ struct Contract {
 impl Session {
     /// A session for plain ONNX bytes, without bundle: for a compiler that checks what it has just written.
     ///
-    /// The bytes go to ONNX Runtime unchecked, whose older versions crash on malformed models: pass only bytes that
-    /// you vouch for, and open a bundle for everything else. [`classify`](Self::classify),
-    /// [`run_image`](Self::run_image) and [`self_test`](Self::self_test) need a bundle and fail here.
+    /// The bytes have no digest to hold them against, only [`OnnxVersions::read`] looks at them first, and older versions of
+    /// ONNX Runtime crash on models that make no sense: pass only bytes that you vouch for, and open a bundle for
+    /// everything else. [`classify`](Self::classify), [`run_image`](Self::run_image) and [`self_test`](Self::self_test)
+    /// need a bundle and fail here.
     ///
     /// # Errors
-    /// Those of [`Model::session`], with [`Error::Interface`] if it is no image
-    /// classifier (one f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
+    /// Those of [`OnnxVersions::read`] and [`Model::session`], with [`Error::Interface`] if it is no image classifier (one
+    /// f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
     pub fn from_onnx(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
+        OnnxVersions::read(bytes)?;
         Self::new(bytes, &sha256_hex(bytes), options, None)
     }
 

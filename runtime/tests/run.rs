@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use askd_runtime::{
     Batch, Error, GoldenData, Image, Model, Optimisation, PixelFormat, Preprocess, Provider, Session, SessionOptions,
@@ -178,17 +179,21 @@ fn models_that_are_no_classifier_are_refused() {
     assert_eq!(item(include_bytes!("fixtures/tiny_two_outputs.onnx")), "output");
     for bytes in [&b""[..], b"not an onnx file", &FIXED[..FIXED.len() / 2]] {
         let error = refusal(bytes);
-        assert!(
-            matches!(
-                error,
-                Error::Engine {
-                    action: "load the model",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, Error::OnnxFormat { .. }), "{error}");
         assert!(!error.to_string().contains('\n'));
+    }
+}
+
+#[test]
+fn a_quantised_model_of_the_default_domain_runs() {
+    require_engine();
+    let bytes = include_bytes!("fixtures/tiny_qdq.onnx");
+    let mut session = Session::from_onnx(bytes, &SessionOptions::default()).unwrap();
+    let mut logits = [f32::NAN; CLASSES];
+    session.run(&images(1), &mut logits).unwrap();
+    for (got, want) in logits.iter().zip(reference(&images(1))) {
+        // Steps of 1/8 in input and features.
+        assert!((got - want).abs() < 0.25, "{got}, expected {want}");
     }
 }
 
@@ -231,14 +236,61 @@ fn a_model_that_is_not_the_manifests_is_refused() {
     );
 }
 
+/// The bits of the logits of `images(4)`, and of what the session makes of an image.
+fn served(session: &mut Session) -> Vec<u32> {
+    let mut bits = Vec::new();
+    for image in images(4).chunks_exact(ELEMENTS) {
+        let mut logits = [f32::NAN; CLASSES];
+        session.run(image, &mut logits).unwrap();
+        bits.extend(logits.map(f32::to_bits));
+    }
+    let pixels: Vec<u8> = (0..6 * 5 * 3).collect();
+    let image = Image::new(&pixels, 6, 5, PixelFormat::Rgb8).unwrap();
+    for prediction in session.classify(&image, CLASSES).unwrap() {
+        bits.push(prediction.probability.to_bits());
+    }
+    session.self_test().unwrap();
+    bits
+}
+
 #[test]
-fn the_files_may_vanish_once_the_model_is_open() {
+fn what_happens_to_the_files_of_a_serving_bundle_changes_nothing() {
     require_engine();
-    let folder = bundle(FIXED, Batch::One, |_, _| {});
-    let model = Model::open(folder.path()).unwrap();
-    fs::write(folder.path().join("model.fp32.onnx"), "overwritten").unwrap();
-    drop(folder);
-    model.session(&SessionOptions::default()).unwrap().self_test().unwrap();
+    const FILES: [&str; 3] = ["askd.json", "golden.safetensors", "model.fp32.onnx"];
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 5] = [
+        ("rewritten", |path| {
+            let bytes = vec![0xa5; fs::read(path).unwrap().len()];
+            let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            std::io::Write::write_all(&mut file, &bytes).unwrap();
+        }),
+        ("cut in half", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }),
+        ("emptied", |path| fs::write(path, "").unwrap()),
+        ("replaced", |path| {
+            let other = path.with_extension("other");
+            fs::write(&other, include_bytes!("fixtures/tiny_other_name.onnx")).unwrap();
+            fs::rename(other, path).unwrap();
+        }),
+        ("deleted", |path| fs::remove_file(path).unwrap()),
+    ];
+    for (name, change) in changes {
+        let folder = bundle(FIXED, Batch::One, |_, _| {});
+        let model = Model::open(folder.path()).unwrap();
+        let mut session = model.session(&SessionOptions::default()).unwrap();
+        let before = served(&mut session);
+        for file in FILES {
+            change(&folder.path().join(file));
+            assert!(served(&mut session) == before, "{file} {name}");
+        }
+        // What is open is whole, a session made only now included.
+        assert_eq!(model.onnx(), FIXED);
+        let mut later = model.session(&SessionOptions::default()).unwrap();
+        drop(folder);
+        assert!(served(&mut later) == before && served(&mut session) == before, "{name}");
+    }
 }
 
 #[test]

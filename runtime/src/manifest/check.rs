@@ -4,11 +4,12 @@ use std::fmt::Display;
 
 use super::{Accuracy, Golden, Input, Manifest, SCHEMA, Variant};
 use crate::error::Error;
+use crate::text::quoted;
 
 /// Most elements of one input image: 2^26, that is 256 MiB of f32. Keeps a hostile shape from reserving memory.
 const MAX_ELEMENTS: usize = 1 << 26;
 /// Most classes: 2^20, fifty times the largest published classifier.
-const MAX_CLASSES: usize = 1 << 20;
+pub(super) const MAX_CLASSES: usize = 1 << 20;
 /// Largest side of an image before cropping, in pixels.
 const MAX_SIDE: usize = 1 << 16;
 
@@ -199,15 +200,6 @@ fn rule(holds: bool, field: impl Display, expected: impl Display, found: impl Di
         expected: expected.to_string(),
         found: found.to_string(),
     })
-}
-
-/// Text from the file, escaped and shortened so that the error stays one line.
-fn quoted(text: &str) -> String {
-    let mut short: String = text.chars().take(80).collect();
-    if short.len() < text.len() {
-        short.push_str("...");
-    }
-    format!("{short:?}")
 }
 
 #[cfg(test)]
