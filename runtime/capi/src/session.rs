@@ -20,11 +20,15 @@ pub struct askd_session(Mutex<Session>);
 
 impl askd_session {
     fn lock(&self) -> Result<MutexGuard<'_, Session>, Fault> {
-        self.0.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Fault::Busy,
-            TryLockError::Poisoned(_) => Fault::Broken,
-        })
+        lock(&self.0)
     }
+}
+
+fn lock<T>(session: &Mutex<T>) -> Result<MutexGuard<'_, T>, Fault> {
+    session.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Fault::Busy,
+        TryLockError::Poisoned(_) => Fault::Broken,
+    })
 }
 
 /// What a passed self test saw.
@@ -197,4 +201,32 @@ pub unsafe extern "C" fn askd_session_self_test(
         });
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::kept;
+    use crate::status::{ASKD_STATUS_BUSY, ASKD_STATUS_OK, ASKD_STATUS_PANIC};
+
+    #[test]
+    fn a_second_thread_is_refused_and_a_panic_is_remembered() {
+        let session = Mutex::new(0);
+        let used = || call(|| lock(&session).map(drop));
+        assert_eq!(used(), ASKD_STATUS_OK);
+        let held = lock(&session).unwrap();
+        assert_eq!(used(), ASKD_STATUS_BUSY);
+        drop(held);
+        assert_eq!(used(), ASKD_STATUS_OK);
+        let panicking = || {
+            let _held = lock(&session)?;
+            panic!("injected")
+        };
+        assert_eq!(call(panicking), ASKD_STATUS_PANIC);
+        assert_eq!(used(), ASKD_STATUS_PANIC);
+        assert_eq!(
+            kept(),
+            "session: an earlier call with it panicked (free it and make a new one)"
+        );
+    }
 }

@@ -5,6 +5,8 @@ mod allocations;
 mod calls;
 #[path = "../../tests/common/mod.rs"]
 mod common;
+#[path = "../../tests/common/counting.rs"]
+mod counting;
 mod documents;
 mod exports;
 mod header;

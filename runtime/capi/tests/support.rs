@@ -141,3 +141,9 @@ impl Drop for Running {
         }
     }
 }
+
+/// A prediction that no call has written.
+pub(crate) const NONE: askd_prediction = askd_prediction {
+    class_index: u32::MAX,
+    probability: -1.0,
+};
