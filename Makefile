@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead soak check-cuda fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead size soak check-cuda fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -51,6 +51,9 @@ bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, be
 
 bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" cargo test --release --locked -p askd-runtime --lib overhead -- --ignored --nocapture
+
+size: onnxruntime ## what the library and a process with it weigh, into docs/size.md (BUNDLES="...")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" runtime/scripts/size.sh
 
 soak: onnxruntime ## a million inferences, a thousand swaps, eight threads: memory, files and outputs stay
 	ASKD_SOAK=full cargo test --release --locked -p askd-runtime --test endurance -- --nocapture
