@@ -144,6 +144,7 @@ impl SharedHeadSettings {
             normalise: Normalise::Elements,
             classifier_rate: 0.1,
             adaptation: Adaptation::default(),
+            guard: Guard::default(),
             ..Self::simkd()
         }
     }
