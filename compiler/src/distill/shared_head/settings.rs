@@ -135,13 +135,13 @@ impl SharedHeadSettings {
         }
     }
 
-    /// ATSC in its `shared-head` reading, with what held on small runs (docs/benchmarks.md, "Choosing the defaults").
+    /// ATSC in its `shared-head` reading, with what held on small runs (docs/study.md).
     pub fn atsc() -> Self {
         Self {
             student_weight: 1.0,
             teacher_weight: 1.0,
             anchor_weight: 0.1,
-            normalise: Normalise::Elements,
+            normalise: Normalise::Samples,
             classifier_rate: 0.1,
             adaptation: Adaptation::default(),
             guard: Guard::default(),
