@@ -15,7 +15,7 @@ fail() {
 library_limit=1048576
 crates_limit=45
 
-cargo rustc --quiet --locked --profile dist -p askd-runtime-capi --crate-type cdylib
+cargo rustc --quiet --locked --profile dist -p askd-runtime-capi --crate-type cdylib,staticlib
 library=target/dist/libaskd.so
 [ -f "$library" ] || fail "no $library after the build"
 stripped=$(mktemp)

@@ -58,10 +58,8 @@ impl Bench {
         let case = format!("{function}, {argument}");
         assert_eq!(status, expected, "{case}: {}", last_error());
         // SAFETY: no call is running that could write there.
-        assert!(
-            unsafe { *self.room.get() }.iter().all(|&word| word == CANARY),
-            "{case}: an output was written"
-        );
+        let room = unsafe { *self.room.get() };
+        assert!(room.iter().all(|&word| word == CANARY), "{case}: an output was written");
         if function != "askd_last_error_text" {
             let text = last_error();
             assert!(!text.is_empty() && !text.contains('\n'), "{case}: {text:?}");
