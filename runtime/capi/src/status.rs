@@ -135,7 +135,7 @@ pub(crate) fn of(error: &Error) -> askd_status {
         Error::ManifestSyntax { .. } | Error::ManifestField { .. } => ASKD_STATUS_MANIFEST,
         Error::ManifestSchema { .. } => ASKD_STATUS_SCHEMA,
         Error::UnknownVariant { .. } => ASKD_STATUS_NO_SUCH_VARIANT,
-        Error::Interface { .. } => ASKD_STATUS_MODEL,
+        Error::OnnxFormat { .. } | Error::OnnxContent { .. } | Error::Interface { .. } => ASKD_STATUS_MODEL,
         Error::InputLength { .. }
         | Error::OutputLength { .. }
         | Error::ImageLength { .. }
