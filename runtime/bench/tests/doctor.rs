@@ -194,7 +194,10 @@ fn an_engine_too_old_for_the_model_is_a_condition_not_met() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("libonnxruntime.so");
     fs::write(&path, with_version("1.20.1")).unwrap();
-    let model = bundle(FIXED, Batch::One, |manifest, _| manifest.variants[0].opset = 22);
+    let (rest, opset) = FIXED.split_at(FIXED.len() - 1);
+    assert_eq!(opset, [17], "the file ends with the version of its operator set");
+    let later = [rest, &[22]].concat();
+    let model = bundle(&later, Batch::One, |manifest, _| manifest.variants[0].opset = 22);
     let (refused, code) = report([model.path().to_str().unwrap(), "--library", path.to_str().unwrap()]);
     assert_eq!(code, 4);
     assert!(found(&refused, "opset", "problem").contains("opset 22"), "{refused:#}");

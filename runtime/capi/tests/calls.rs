@@ -227,6 +227,24 @@ fn the_self_test_tells_what_it_saw_or_that_it_failed() {
 }
 
 #[test]
+fn a_model_that_no_engine_should_see_is_refused_when_it_is_opened() {
+    // Cut short, and with a function of its own (field 25).
+    let with_function = [FIXED, b"\xca\x01\x00"].concat();
+    for (onnx, why) in [
+        (&FIXED[..FIXED.len() / 2], "onnx model: file: "),
+        (&with_function, "onnx model: functions[0]: "),
+    ] {
+        let folder = bundle(onnx, Batch::One, |_, _| {});
+        let mut model = ptr::null_mut();
+        // SAFETY: the path ends with a zero, the output is local.
+        let status = unsafe { askd_model_open(c_path(folder.path()).as_ptr(), &mut model) };
+        assert_eq!(status, ASKD_STATUS_MODEL);
+        assert!(model.is_null());
+        assert!(last_error().starts_with(why), "{}", last_error());
+    }
+}
+
+#[test]
 fn options_reach_the_session() {
     let running = Running::new(FIXED, Batch::One);
     let engine = require_engine();
