@@ -20,7 +20,7 @@ const STARTS: usize = 25;
 
 fn main() -> ExitCode {
     if let Ok(bundle) = env::var("ASKD_START_CHILD") {
-        start(Path::new(&bundle));
+        start(Path::new(&bundle), env::var_os("ASKD_START_MAPPED").is_some());
         return ExitCode::SUCCESS;
     }
     let bundles = env::var("ASKD_BUNDLES").unwrap_or_default();
@@ -35,17 +35,23 @@ fn main() -> ExitCode {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for bundle in bundles.split_whitespace() {
-        compare(bundle, &python);
+        compare(bundle, &python, false);
+        compare(bundle, &python, true);
     }
     ExitCode::SUCCESS
 }
 
 /// Our side, in a process of its own: prints the milliseconds of library, opening, session and first run.
-fn start(bundle: &Path) {
+fn start(bundle: &Path, mapped: bool) {
     let clock = Instant::now();
     Engine::load(None).expect("an ONNX Runtime");
     let loaded = clock.elapsed();
-    let model = Model::open(bundle).expect("a bundle");
+    let model = if mapped {
+        open_mapped(bundle)
+    } else {
+        Model::open(bundle)
+    };
+    let model = model.expect("a bundle");
     let opened = clock.elapsed();
     let mut session = model.session(&SessionOptions::default()).expect("a session");
     let made = clock.elapsed();
@@ -59,14 +65,25 @@ fn start(bundle: &Path) {
     }
 }
 
-fn compare(bundle: &str, python: &str) {
+#[expect(unsafe_code, reason = "a benchmark probe: the function that is measured is unsafe")]
+fn open_mapped(bundle: &Path) -> Result<Model, askd_runtime::Error> {
+    // SAFETY: nothing writes to the bundle while the benchmark runs.
+    unsafe { Model::open_mapped(bundle) }
+}
+
+fn compare(bundle: &str, python: &str, mapped: bool) {
     let model = Model::open(bundle).unwrap_or_else(|error| panic!("{error}"));
     let file = PathBuf::from(bundle).join(&model.variant().file);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/start.py");
     let (mut ours, mut theirs) = (vec![Vec::new(); 5], Vec::new());
     for _ in 0..STARTS {
         let this = env::current_exe().expect("this program");
-        let parts = numbers(Command::new(this).env("ASKD_START_CHILD", bundle));
+        let mut command = Command::new(this);
+        command.env("ASKD_START_CHILD", bundle);
+        if mapped {
+            command.env("ASKD_START_MAPPED", "1");
+        }
+        let parts = numbers(&mut command);
         for (samples, part) in ours.iter_mut().zip(&parts) {
             samples.push(*part);
         }
@@ -77,8 +94,9 @@ fn compare(bundle: &str, python: &str) {
     let [library, open, session, run, sum] = [0, 1, 2, 3, 4].map(|part| median(&mut ours[part]));
     let peer = median(&mut theirs);
     println!(
-        "| {} | {open:.2} | {session:.2} | {run:.2} | {sum:.2} | {peer:.2} | {:.2} | {library:.2} |",
+        "| {}{} | {open:.2} | {session:.2} | {run:.2} | {sum:.2} | {peer:.2} | {:.2} | {library:.2} |",
         Path::new(bundle).file_name().unwrap_or_default().display(),
+        if mapped { ", mapped" } else { "" },
         sum / peer
     );
 }
