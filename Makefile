@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead size soak check-cuda fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -60,6 +60,9 @@ soak: onnxruntime ## a million inferences, a thousand swaps, eight threads: memo
 
 check-cuda: ## build with CUDA (CUDA_HOME names the toolkit), train on the GPU, or see the error where there is none
 	compiler/scripts/check_cuda.sh
+
+test-arm: ## build what goes to a device for 64-bit Arm and run its tests there under emulation (docs/arm.md)
+	runtime/scripts/test_arm.sh
 
 FUZZ_SECONDS ?= 60
 

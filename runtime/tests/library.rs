@@ -7,7 +7,6 @@ mod common;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use askd_runtime::{Engine, Error};
 use common::{require_engine, with_version};
@@ -129,7 +128,7 @@ fn child() {
 
 /// What the child says when run as `program` with `ORT_DYLIB_PATH` and `CHILD_LIBRARY` so.
 fn in_child(program: &Path, variable: Option<&Path>, explicit: Option<&Path>) -> String {
-    let mut command = Command::new(program);
+    let mut command = common::command(program);
     command.args(["--exact", "child", "--ignored", "--nocapture"]);
     command.env_remove("ORT_DYLIB_PATH").env_remove("CHILD_LIBRARY");
     command.envs(variable.map(|path| ("ORT_DYLIB_PATH", path)));

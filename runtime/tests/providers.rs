@@ -128,7 +128,7 @@ fn a_library_with_cuda_on_a_machine_without_is_a_typed_error() {
     // A process has one library, and the other tests of this file may have loaded theirs.
     if env::var_os("ASKD_GPU_CHILD").is_none() {
         let test = "a_library_with_cuda_on_a_machine_without_is_a_typed_error";
-        let child = std::process::Command::new(env::current_exe().unwrap())
+        let child = common::command(env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env("ASKD_GPU_CHILD", "1")
             .status();

@@ -5,14 +5,14 @@ mod common;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use askd_runtime::{Batch, GoldenData, Provider};
 use common::{FIXED, bundle, edit_manifest, images, reference, require_engine, with_version};
 use serde_json::Value;
 
 fn doctor<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_askd-bench"));
+    let mut command = common::command(env!("CARGO_BIN_EXE_askd-bench"));
     command.arg("doctor").args(args).output().unwrap()
 }
 

@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(unreachable_pub, reason = "a module of test binaries, not of a library")]
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use askd_runtime::{
     Batch, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize,
@@ -20,6 +23,22 @@ pub const CLASSES: usize = 3;
 /// Fails the test, with what to do about it, where ONNX Runtime is not set up.
 pub fn require_engine() -> &'static Engine {
     Engine::load(None).unwrap_or_else(|error| panic!("these tests need ONNX Runtime: {error}"))
+}
+
+/// Starts `program`, built for this target, as cargo starts the tests: by the emulator that cargo was told of, if any.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let variable = format!(
+        "CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER",
+        env::consts::ARCH.to_uppercase()
+    );
+    let runner = env::var(variable).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(emulator) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }
 
 /// The real library's bytes with version `new` where its own stands in the symbol version.
