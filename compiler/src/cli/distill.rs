@@ -87,7 +87,7 @@ pub(super) struct RecipeArgs {
     #[arg(long, value_name = "NETWORK")]
     peer: Option<String>,
     /// What the feature loss is divided by: none, or the variance of the teacher's features over all elements, or over samples
-    /// [default: elements for atsc, none for simkd]
+    /// [default: samples for atsc, none for simkd]
     #[arg(long, value_name = "none|elements|samples")]
     normalise: Option<String>,
     /// Rate of the teacher's encoder over the student's; 0 freezes it [default: 0.1 for atsc, 0 for simkd]
