@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use askd_runtime::{Batch, GoldenData};
 use common::{CLASSES, FIXED, bundle, require_engine};
@@ -42,7 +42,7 @@ fn it_swaps_to_a_good_bundle_and_refuses_a_bad_one() {
         .and_then(Path::parent)
         .unwrap()
         .join("examples/firmware_loop");
-    let mut child = Command::new(program)
+    let mut child = common::command(program)
         .arg(folder.path())
         .args(["--rate", "50", "--frames", "200"])
         .env("ORT_DYLIB_PATH", engine.path())

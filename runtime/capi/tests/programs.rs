@@ -1,8 +1,8 @@
 //! C and C++ programs built with the machine's compiler, warnings being errors, and run: with the static library under
 //! AddressSanitizer and UndefinedBehaviorSanitizer, and with the shared one as it is.
 //!
-//! `CC` and `CXX` name the compilers; `ASKD_C_RUNNER` a command that runs what they make, such as
-//! `qemu-aarch64 -L /usr/aarch64-linux-gnu`. Without a compiler the tests say so and skip.
+//! `CC` and `CXX` name the compilers; what they make is run as cargo runs these tests, by an emulator if need be. Without
+//! a compiler the tests say so and skip.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use askd_runtime::{Batch, GoldenData, Image, Model, PixelFormat, SessionOptions};
 use tempfile::TempDir;
 
-use crate::common::{FIXED, bundle, require_engine};
+use crate::common::{self, FIXED, bundle, require_engine};
 use crate::support::{built, crate_folder, functions};
 
 /// What every program is compiled with.
@@ -49,10 +49,7 @@ fn compiler(source: &Path) -> Option<Command> {
 
 /// Runs what a compiler made.
 fn runner(program: &Path) -> Command {
-    let words = env::var("ASKD_C_RUNNER").unwrap_or_default();
-    let mut words = words.split_whitespace().map(OsStr::new).chain([program.as_os_str()]);
-    let mut command = Command::new(words.next().unwrap_or_default());
-    command.args(words);
+    let mut command = common::command(program);
     command.env("ASAN_OPTIONS", "detect_stack_use_after_return=1:strict_string_checks=1");
     command.env("UBSAN_OPTIONS", "print_stacktrace=1");
     command

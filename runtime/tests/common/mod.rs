@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use askd_runtime::{
     Batch, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize,
@@ -27,18 +28,25 @@ pub fn require_engine() -> &'static Engine {
 
 /// Starts `program`, built for this target, as cargo starts the tests: by the emulator that cargo was told of, if any.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let variable = format!(
-        "CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER",
-        env::consts::ARCH.to_uppercase()
-    );
-    let runner = env::var(variable).unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let Some(emulator) = words.next() else {
+    let emulator = emulator();
+    let mut words = emulator.split_whitespace();
+    let Some(first) = words.next() else {
         return Command::new(program);
     };
-    let mut command = Command::new(emulator);
+    let mut command = Command::new(first);
     command.args(words).arg(program);
     command
+}
+
+/// The emulator that cargo was told to run these tests by, with its arguments; empty if there is none.
+pub fn emulator() -> String {
+    let architecture = env::consts::ARCH.to_uppercase();
+    env::var(format!("CARGO_TARGET_{architecture}_UNKNOWN_LINUX_GNU_RUNNER")).unwrap_or_default()
+}
+
+/// The longest that something may take: `limit`, or any time where an emulator's own speed is all that would be seen.
+pub fn within(limit: Duration) -> Duration {
+    if emulator().is_empty() { limit } else { Duration::MAX }
 }
 
 /// The real library's bytes with version `new` where its own stands in the symbol version.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use askd_runtime::{Error, GoldenData, Manifest, OnnxVersions};
 
 use crate::LONGEST;
+use crate::common::within;
 use crate::memory::peak_of;
 use crate::parts::Parts;
 
@@ -30,7 +31,7 @@ fn read<T>(name: &str, bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, Error>) -
         took
     });
     // Again where the system had other things to do.
-    let shortest = shortest.take(3).find(|took| *took < LONGEST);
+    let shortest = shortest.take(3).find(|took| *took < within(LONGEST));
     assert!(shortest.is_some(), "{name}: took longer than {LONGEST:?}");
     accepted
 }
