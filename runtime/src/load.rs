@@ -19,18 +19,16 @@ pub(crate) struct Loaded {
     pub(crate) fallback: Option<Error>,
 }
 
-/// Makes a session of `bytes`, whose SHA-256 is `digest`; with `profile`, its runs are recorded in a file whose name begins
-/// so.
+/// Makes a session of `bytes`; with `profile`, its runs are recorded in a file whose name begins so.
 pub(crate) fn load(
     engine: &Engine,
     bytes: &[u8],
-    digest: &str,
     options: &SessionOptions,
     profile: Option<&Path>,
 ) -> Result<Loaded, Error> {
     options.check()?;
     let on = |provider, fallback| {
-        let inner = load_on(provider, engine, bytes, digest, options, profile)?;
+        let inner = load_on(provider, engine, bytes, options, profile)?;
         Ok(Loaded {
             inner,
             provider,
@@ -50,13 +48,12 @@ fn load_on(
     provider: Provider,
     engine: &Engine,
     bytes: &[u8],
-    digest: &str,
     options: &SessionOptions,
     profile: Option<&Path>,
 ) -> Result<Session, Error> {
     provider::require(provider, engine)?;
     let mut builder = builder(engine, options, profile)?;
-    for dispatch in provider.dispatches(engine, options, digest)? {
+    for dispatch in provider.dispatches(engine, options, bytes)? {
         let registered = dispatch.register(&mut builder);
         registered.map_err(|error| unavailable(provider, options, error.message(), "register the provider"))?;
     }

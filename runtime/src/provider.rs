@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 
+use crate::digest::sha256_hex;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::options::SessionOptions;
@@ -75,12 +76,12 @@ impl Provider {
 
     /// What to register in order to run there, first choice first; nothing for the CPU, which is always there.
     ///
-    /// `digest` is the model's SHA-256, for the cache.
+    /// `model` is the ONNX file, for the name of its cache.
     pub(crate) fn dispatches(
         self,
         engine: &Engine,
         options: &SessionOptions,
-        digest: &str,
+        model: &[u8],
     ) -> Result<Vec<ExecutionProviderDispatch>, Error> {
         let cuda = || {
             let device = ep::CUDA::default().with_device_id(i32::from(options.device_id));
@@ -103,7 +104,7 @@ impl Provider {
             Self::TensorRt => {
                 let mut tensorrt = ep::TensorRT::default().with_device_id(i32::from(options.device_id));
                 if let Some(cache) = &options.cache {
-                    let folder = cache::folder(cache, engine, options.device_id, digest)?;
+                    let folder = cache::folder(cache, engine, options.device_id, &sha256_hex(model))?;
                     tensorrt = tensorrt
                         .with_engine_cache(true)
                         .with_engine_cache_path(&folder)

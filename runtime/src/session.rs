@@ -8,7 +8,6 @@ use ort::memory::Allocator;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
 use ort::value::Tensor;
 
-use crate::digest::sha256_hex;
 use crate::engine::{Engine, failed_to};
 use crate::error::Error;
 use crate::golden::{GoldenData, SelfTest};
@@ -70,12 +69,12 @@ impl Session {
     /// f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
     pub fn from_onnx(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
         OnnxVersions::read(bytes)?;
-        Self::new(bytes, &sha256_hex(bytes), options, None)
+        Self::new(bytes, options, None)
     }
 
-    fn new(bytes: &[u8], digest: &str, options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
+    fn new(bytes: &[u8], options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
         let engine = Engine::load(options.library.as_deref())?;
-        let loaded = load(engine, bytes, digest, options, profile)?;
+        let loaded = load(engine, bytes, options, profile)?;
         let interface = Interface::of(&loaded.inner)?;
         let tensors = Tensors::new(&interface, 1)?;
         Ok(Self {
@@ -88,7 +87,7 @@ impl Session {
     }
 
     pub(crate) fn from_model(model: &Model, options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
-        let mut session = Self::new(model.onnx(), &model.variant().sha256, options, profile)?;
+        let mut session = Self::new(model.onnx(), options, profile)?;
         let (manifest, golden) = model.shared();
         session.interface.check_against(&manifest, model.variant())?;
         let preprocess = Preprocess::new(&manifest.input)?;
@@ -233,9 +232,7 @@ impl Session {
         let (golden, tolerance) = (Arc::clone(&contract.golden), contract.manifest.golden.tolerance);
         golden.compare(tolerance, |image, logits| self.run(image, logits))
     }
-}
 
-impl Session {
     /// Ends the profile that the session was made with, and names its file.
     pub(crate) fn end_profile(&mut self) -> Result<String, Error> {
         self.loaded

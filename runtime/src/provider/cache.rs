@@ -13,12 +13,7 @@ use crate::provider::missing::driver;
 /// An engine that TensorRT built serves only the model, versions and device it was built for, and a stale one may be
 /// refused late or run wrongly; so whatever may change one of them changes the name.
 pub(super) fn folder(cache: &Path, engine: &Engine, device_id: u16, digest: &str) -> Result<String, Error> {
-    let name = name(
-        engine.version().unwrap_or("unknown"),
-        &driver().unwrap_or_default(),
-        device_id,
-        digest,
-    );
+    let name = name(engine.version().unwrap_or("unknown"), &hardware(), device_id, digest);
     let folder = cache.join(name);
     fs::create_dir_all(&folder).map_err(|source| Error::Write {
         path: folder.clone(),
@@ -33,14 +28,26 @@ pub(super) fn folder(cache: &Path, engine: &Engine, device_id: u16, digest: &str
     }
 }
 
-fn name(engine: &str, driver: &str, device_id: u16, digest: &str) -> String {
-    // The driver's line is long and may hold anything; TensorRT's own version is in the names of its files.
-    let driver = sha256_hex(driver.as_bytes());
+/// Driver, graphics processors and board, as far as the system tells of them.
+fn hardware() -> String {
+    let gpus = fs::read_dir("/proc/driver/nvidia/gpus").into_iter().flatten().flatten();
+    let mut told: Vec<String> = gpus
+        .map(|gpu| fs::read_to_string(gpu.path().join("information")).unwrap_or_default())
+        .collect();
+    told.sort();
+    told.extend(fs::read_to_string("/proc/device-tree/model"));
+    told.extend(driver());
+    told.join("\n")
+}
+
+fn name(engine: &str, hardware: &str, device_id: u16, digest: &str) -> String {
+    // What the system tells is long and may hold anything; TensorRT's own version is in the names of its files.
+    let hardware = sha256_hex(hardware.as_bytes());
     let short = |digest: &str| digest.chars().take(16).collect::<String>();
     format!(
-        "{}-onnxruntime-{engine}-driver-{}-device-{device_id}",
+        "{}-onnxruntime-{engine}-hardware-{}-device-{device_id}",
         short(digest),
-        short(&driver)
+        short(&hardware)
     )
 }
 
