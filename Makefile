@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-overhead size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -45,9 +45,14 @@ bench-train: $(PEERS)/.ready ## training steps and inference against PyTorch, in
 	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench train -- $(BENCH_ARGS)
 
 BUNDLES ?= out/pilot/student.askd
+DATA ?= fashion-mnist
 
 bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, beside Python's onnxruntime (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-runtime --bench start
+
+bench-quantize: onnxruntime $(PEERS)/.ready ## quantised models beside ONNX Runtime's quantiser's (BUNDLES="..." DATA=KIND:PATH BENCH_ARGS="x86-vnni")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_PEER_PYTHON=$(PEERS)/bin/python \
+	cargo bench --locked -p askd-compiler --bench quantize -- $(BENCH_ARGS)
 
 bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" cargo test --release --locked -p askd-runtime --lib overhead -- --ignored --nocapture

@@ -1,5 +1,6 @@
 //! Builds a bundle: the directory that ships to a device, whole and tested or not there at all.
 
+mod addition;
 mod staging;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use askd_runtime::{
 };
 use serde_json::{Map, Value};
 
+pub(crate) use self::addition::{Addition, add_variant};
 use self::staging::Staging;
 use crate::onnx::{self, ModelInfo};
 use crate::weights::Weights;
@@ -121,9 +123,17 @@ pub fn write_bundle(out: impl AsRef<Path>, spec: &BundleSpec<'_>) -> Result<Mani
         provenance: provenance(spec),
     };
     staging.write(MANIFEST_FILE, manifest.to_json()?.as_bytes())?;
-    self_test(staging.path(), spec.graph.name())?;
+    self_test(staging.path(), &manifest)?;
     staging.commit()?;
     Ok(manifest)
+}
+
+/// Refuses a place in which something other than a bundle is, before any work is done for it.
+///
+/// # Errors
+/// [`Error::InvalidValue`].
+pub(crate) fn check_place(out: &Path) -> Result<()> {
+    staging::refuse_what_is_no_bundle(out)
 }
 
 fn check(spec: &BundleSpec<'_>) -> Result<()> {
@@ -166,6 +176,7 @@ fn variant(spec: &BundleSpec<'_>, file: &staging::Written) -> Variant {
         macs: spec.graph.macs() as u64,
         peak_memory_bytes: peak_memory_bytes(spec.graph),
         accuracy: spec.accuracy.clone(),
+        golden: None,
     }
 }
 
@@ -177,16 +188,25 @@ fn provenance(spec: &BundleSpec<'_>) -> Map<String, Value> {
     all
 }
 
-/// Runs the golden images through the runtime, as a device will.
-fn self_test(bundle: &Path, network: &str) -> Result<()> {
-    let mut session = Model::open(bundle)?.session(&SessionOptions::default())?;
-    match session.self_test() {
-        Ok(_) => Ok(()),
-        Err(askd_runtime::Error::GoldenMismatch { image, difference, .. }) => Err(Error::GateFailed {
-            what: format!("self-test of {network}"),
-            expected: format!("golden logits within {TOLERANCE:e}"),
-            got: format!("a difference of {difference:e} at image {image}"),
-        }),
-        Err(error) => Err(error.into()),
+/// Opens every variant and runs its golden images through the runtime, as a device will.
+fn self_test(bundle: &Path, manifest: &Manifest) -> Result<()> {
+    for variant in &manifest.variants {
+        let mut session = Model::open_variant(bundle, &variant.name)?.session(&SessionOptions::default())?;
+        match session.self_test() {
+            Ok(_) => {}
+            Err(askd_runtime::Error::GoldenMismatch {
+                image,
+                difference,
+                tolerance,
+            }) => {
+                return Err(Error::GateFailed {
+                    what: format!("self-test of variant {}", variant.name),
+                    expected: format!("golden logits within {tolerance:e}"),
+                    got: format!("a difference of {difference:e} at image {image}"),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
 }

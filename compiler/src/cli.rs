@@ -11,6 +11,7 @@ mod export;
 mod inspect;
 mod list;
 mod pilot;
+mod quantize;
 mod study;
 mod train;
 mod training_args;
@@ -44,6 +45,7 @@ enum Command {
     Estimate(estimate::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Quantize(quantize::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
 }
@@ -108,6 +110,7 @@ fn run(command: Command) -> Result<Output> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(&args),
     }

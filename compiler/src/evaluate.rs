@@ -1,7 +1,5 @@
 //! Accuracy of a network on a data set.
 
-use std::path::Path;
-
 use askd_models::LOGITS;
 use askd_runtime::{Model, Preprocess, Session, SessionOptions};
 use candle_core::{DType, Tensor};
@@ -157,12 +155,11 @@ pub fn predict_session(session: &mut Session, loader: &Loader) -> Result<Predict
     Ok(predictions)
 }
 
-/// Logits of a set of images through a bundle: its preprocessing, its model, ONNX Runtime.
+/// Logits of a set of images through a bundle's variant: its preprocessing, its model, ONNX Runtime.
 ///
 /// # Errors
-/// [`Error::Runtime`] for a bundle that cannot be opened, [`Error::InvalidValue`] if it has another number of classes.
-pub fn predict_bundle(bundle: &Path, images: &ImageSet) -> Result<Predictions> {
-    let model = Model::open(bundle)?;
+/// [`Error::Runtime`] if the model cannot be run, [`Error::InvalidValue`] if it has another number of classes.
+pub fn predict_bundle(model: &Model, images: &ImageSet) -> Result<Predictions> {
     let (expected, got) = (model.manifest().output.classes, images.classes.len());
     if expected != got {
         return Err(Error::invalid(

@@ -152,8 +152,8 @@ impl Source {
         if let Some(result) = &self.result {
             facts.insert("seed".to_owned(), json!(result.seed));
             facts.insert("data_sha256".to_owned(), json!(result.data_digest));
-            facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
         }
+        facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
         if let Some(Distillation { teachers, .. }) = &self.recipe.distillation
             && !teachers.is_empty()
         {

@@ -14,6 +14,7 @@ pub mod onnx;
 pub mod passes;
 pub mod pilot;
 pub mod progress;
+pub mod quantize;
 pub mod spread;
 pub mod study;
 mod tensorboard;

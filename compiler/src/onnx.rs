@@ -9,7 +9,11 @@
 
 mod emitter;
 mod info;
+mod integers;
 mod ops;
+mod probe;
+mod read;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -17,13 +21,18 @@ use askd_models::{Graph, LOGITS, Op, Shape};
 use askd_runtime::Batch;
 use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
 use onnx_protobuf::{
-    Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    GraphProto, Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
     tensor_proto, type_proto,
 };
 
 pub use info::ModelInfo;
 
+pub(crate) use probe::write_probe;
+pub(crate) use read::read_model;
+
 use self::emitter::{Emitter, Step};
+use self::values::Values;
+use crate::quantize::Plan;
 use crate::weights::{self, Weights};
 use crate::{Error, Result};
 
@@ -56,29 +65,99 @@ const BATCH_SYMBOL: &str = "N";
 /// [`Error::WeightsMismatch`] if `weights` are not the graph's, [`Error::Network`] if it has no logits,
 /// [`Error::InvalidValue`] if they are no vector, two values would share a name, or an operation has no ONNX form.
 pub fn write_model(graph: &Graph, weights: &Weights, info: &ModelInfo) -> Result<Vec<u8>> {
-    weights::check(graph, weights, weights::IN_MEMORY)?;
-    let graph = graph.keep_outputs(&[LOGITS])?;
+    write_model_in(Arithmetic::Float, graph, weights, info)
+}
+
+/// What a model computes with.
+#[derive(Debug, Clone, Copy)]
+pub enum Arithmetic<'a> {
+    /// Floats of 32 bits.
+    Float,
+    /// Floats of 16 bits; image and logits stay at 32.
+    Half,
+    /// Integers where the plan has them, floats of 32 bits elsewhere: each value that is integers is followed by
+    /// QuantizeLinear and DequantizeLinear, from which an engine makes integer kernels.
+    Integer(&'a Plan),
+}
+
+/// As [`write_model`], in any arithmetic.
+///
+/// # Errors
+/// Those of [`write_model`], and [`Error::InvalidValue`] if the graph of a plan has nodes that the logits do not need, or a
+/// weight is beyond what 16 bits hold.
+pub fn write_model_in(
+    arithmetic: Arithmetic<'_>,
+    graph: &Graph,
+    weights: &Weights,
+    info: &ModelInfo,
+) -> Result<Vec<u8>> {
+    let kept = graph.keep_outputs(&[LOGITS])?;
+    if matches!(arithmetic, Arithmetic::Integer(_)) && kept.nodes().len() != graph.nodes().len() {
+        let got = format!("{} of {}", kept.nodes().len(), graph.nodes().len());
+        return Err(Error::invalid("graph to quantise", "nothing but what its logits need", got));
+    }
+    write(&kept, graph, weights, arithmetic, info)
+}
+
+/// Writes `graph`, what the logits need of `whole`, whose tensors `weights` are.
+fn write(
+    graph: &Graph,
+    whole: &Graph,
+    weights: &Weights,
+    arithmetic: Arithmetic<'_>,
+    info: &ModelInfo,
+) -> Result<Vec<u8>> {
+    weights::check(whole, weights, weights::IN_MEMORY)?;
     let classes = match graph.output(LOGITS)?.shape {
         Shape::Vector(classes) => classes,
         shape @ Shape::Map(_) => return Err(Error::invalid("logits", "a vector", shape)),
     };
 
-    let mut emitter = Emitter::new(weights);
-    let names = value_names(&graph)?;
-    for (id, node) in graph.iter().filter(|(_, node)| node.op != Op::Input) {
-        let step = Step {
-            node,
-            inputs: node.inputs.iter().map(|input| names[input.index()].as_str()).collect(),
-            input_shapes: node.inputs.iter().map(|input| graph.node(*input).shape).collect(),
-            output: &names[id.index()],
-        };
-        ops::emit(&step, &mut emitter)?;
-    }
+    let mut emitter = Emitter::new(weights, arithmetic);
+    emit_nodes(graph, arithmetic, value_names(graph)?, &mut emitter)?;
 
     let mut proto = emitter.finish();
     proto.name = graph.name().to_owned();
     proto.input = vec![value_info(INPUT, info.batch, &graph.input_shape())];
     proto.output = vec![value_info(LOGITS, info.batch, &[classes])];
+    let description = describe(graph, classes);
+    model_bytes(proto, description, metadata(graph, info), info)
+}
+
+/// Writes every node in order, with what follows those whose values have other forms than floats.
+fn emit_nodes(
+    graph: &Graph,
+    arithmetic: Arithmetic<'_>,
+    names: Vec<String>,
+    emitter: &mut Emitter<'_>,
+) -> Result<()> {
+    let values = Values::new(graph, arithmetic, names);
+    for (id, node) in graph.iter() {
+        values.emit_affine(id, emitter)?;
+        if node.op != Op::Input {
+            let step = Step {
+                node,
+                inputs: node.inputs.iter().map(|input| values.read(id, *input)).collect(),
+                input_shapes: node.inputs.iter().map(|input| graph.node(*input).shape).collect(),
+                output: values.written(id),
+                integer: values.layer(id),
+                rounding: values.rounding(id),
+                zero: values.zero(id),
+            };
+            ops::emit(&step, emitter)?;
+        }
+        values.emit_forms(id, emitter)?;
+    }
+    Ok(())
+}
+
+/// The bytes of a model around `graph`.
+fn model_bytes(
+    graph: GraphProto,
+    doc_string: String,
+    metadata_props: Vec<StringStringEntryProto>,
+    info: &ModelInfo,
+) -> Result<Vec<u8>> {
     let model = ModelProto {
         ir_version: i64::from(IR_VERSION),
         opset_import: vec![OperatorSetIdProto {
@@ -87,9 +166,9 @@ pub fn write_model(graph: &Graph, weights: &Weights, info: &ModelInfo) -> Result
         }],
         producer_name: info.producer_name.clone(),
         producer_version: info.producer_version.clone(),
-        doc_string: describe(&graph, classes),
-        metadata_props: metadata(&graph, info),
-        graph: Some(proto).into(),
+        doc_string,
+        metadata_props,
+        graph: Some(graph).into(),
         ..ModelProto::default()
     };
     model

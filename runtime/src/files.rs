@@ -1,6 +1,6 @@
 //! Reads the files of a bundle: regular files only, of the size and digest that the manifest vouches for.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -19,22 +19,13 @@ pub(crate) fn open(path: &Path, limit: u64) -> Result<(File, u64), Error> {
         path: path.to_owned(),
         source,
     };
-    // Not following links: a bundle is self-contained. Before opening: to open a pipe would wait for its writer.
-    let kind = fs::symlink_metadata(path).map_err(read)?.file_type();
-    let found = match kind {
-        _ if kind.is_file() => None,
-        _ if kind.is_symlink() => Some("a symbolic link"),
-        _ if kind.is_dir() => Some("a directory"),
-        _ => Some("a device, pipe or socket"),
-    };
-    if let Some(found) = found {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-            found,
-        });
-    }
-    let file = File::open(path).map_err(read)?;
-    let found = file.metadata().map_err(read)?.len();
+    // Not following links: a bundle is self-contained. Before opening: some devices act on being opened.
+    refuse_irregular(path, fs::symlink_metadata(path).map_err(read)?.file_type())?;
+    let file = open_at_once(path).map_err(read)?;
+    // What was looked at may have been exchanged since.
+    let metadata = file.metadata().map_err(read)?;
+    refuse_irregular(path, metadata.file_type())?;
+    let found = metadata.len();
     if found > limit {
         return Err(Error::FileTooLarge {
             path: path.to_owned(),
@@ -43,6 +34,32 @@ pub(crate) fn open(path: &Path, limit: u64) -> Result<(File, u64), Error> {
         });
     }
     Ok((file, found))
+}
+
+/// Only a regular file has bytes that stay the same from one reading to the next.
+fn refuse_irregular(path: &Path, kind: FileType) -> Result<(), Error> {
+    let found = match kind {
+        _ if kind.is_file() => return Ok(()),
+        _ if kind.is_symlink() => "a symbolic link",
+        _ if kind.is_dir() => "a directory",
+        _ => "a device, pipe or socket",
+    };
+    Err(Error::NotAFile {
+        path: path.to_owned(),
+        found,
+    })
+}
+
+/// Opens a file to read it, without following a link or waiting for a pipe's writer.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    }
+    options.open(path)
 }
 
 /// Reads `file`, whose size is `size`, whole.
@@ -126,6 +143,26 @@ impl<'a> Vouched<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As when a pipe takes a file's place between the look at it and its opening.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let file = open_at_once(&path).unwrap();
+        let kind = file.metadata().unwrap().file_type();
+        assert!(matches!(
+            refuse_irregular(&path, kind).unwrap_err(),
+            Error::NotAFile {
+                found: "a device, pipe or socket",
+                ..
+            }
+        ));
+        assert!(open(&path, 1).is_err());
+    }
 
     #[test]
     fn a_file_over_the_limit_is_not_read() {

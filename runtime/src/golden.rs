@@ -5,7 +5,7 @@
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::Error;
-use crate::manifest::Manifest;
+use crate::manifest::{Golden, Manifest};
 use crate::text::one_line;
 
 /// Name of the usual golden file in a bundle.
@@ -126,10 +126,10 @@ impl GoldenData {
         &self.output
     }
 
-    /// Whether count and shapes are the manifest's.
-    pub(crate) fn check_against(&self, manifest: &Manifest) -> Result<(), Error> {
+    /// Whether count and shapes are the manifest's, which describes the file as `golden`.
+    pub(crate) fn check_against(&self, manifest: &Manifest, golden: &Golden) -> Result<(), Error> {
         let [channels, height, width] = manifest.input.shape;
-        let expected = [manifest.golden.images, channels, height, width];
+        let expected = [golden.images, channels, height, width];
         if self.shape != expected {
             return Err(wrong(
                 "input",

@@ -129,6 +129,9 @@ pub struct Variant {
     pub peak_memory_bytes: u64,
     /// Measured accuracies, each with the data it was measured on.
     pub accuracy: Vec<Accuracy>,
+    /// Golden data of its own, where it gives other logits than the manifest's [`golden`](Manifest::golden), as with integers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<Golden>,
 }
 
 /// How many images one run of a variant takes.
@@ -229,6 +232,11 @@ impl Manifest {
                 available: self.variants.iter().map(|variant| variant.name.clone()).collect(),
             })
     }
+
+    /// The golden data for one of these variants: its own, or else the manifest's.
+    pub fn golden_of<'a>(&'a self, variant: &'a Variant) -> &'a Golden {
+        variant.golden.as_ref().unwrap_or(&self.golden)
+    }
 }
 
 impl Input {
@@ -303,6 +311,7 @@ pub(crate) mod tests {
                     top1: 88.9,
                     top5: 100.0,
                 }],
+                golden: None,
             }],
             golden: Golden {
                 file: "golden.safetensors".into(),

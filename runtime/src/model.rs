@@ -85,8 +85,9 @@ impl Model {
             (None, Some(first)) => first.clone(),
             (name, _) => manifest.variant(name.unwrap_or_default())?.clone(),
         };
-        let golden = GoldenData::from_safetensors(load(&Vouched::golden(&manifest.golden))?.as_ref())?;
-        golden.check_against(&manifest)?;
+        let vouched = manifest.golden_of(&variant);
+        let golden = GoldenData::from_safetensors(load(&Vouched::golden(vouched))?.as_ref())?;
+        golden.check_against(&manifest, vouched)?;
         let onnx = load(&Vouched::variant(&variant))?;
         OnnxVersions::read(onnx.as_ref())?.check_against(&variant)?;
         Ok(Self {
@@ -112,7 +113,7 @@ impl Model {
         self.onnx.as_ref()
     }
 
-    /// The golden inputs and outputs.
+    /// The variant's golden inputs and outputs.
     pub fn golden(&self) -> &GoldenData {
         &self.golden
     }

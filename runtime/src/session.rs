@@ -49,6 +49,8 @@ struct Tensors {
 struct Contract {
     manifest: Arc<Manifest>,
     golden: Arc<GoldenData>,
+    /// Largest difference from a golden logit that passes.
+    tolerance: f32,
     preprocess: Preprocess,
     /// One preprocessed image.
     tensor: Vec<f32>,
@@ -93,6 +95,7 @@ impl Session {
         let preprocess = Preprocess::new(&manifest.input)?;
         let (tensor, logits) = (vec![0.0; preprocess.elements()], vec![0.0; manifest.output.classes]);
         session.contract = Some(Contract {
+            tolerance: manifest.golden_of(model.variant()).tolerance,
             manifest,
             golden,
             preprocess,
@@ -229,7 +232,7 @@ impl Session {
             .contract
             .as_ref()
             .ok_or(Error::NoManifest { action: "test itself" })?;
-        let (golden, tolerance) = (Arc::clone(&contract.golden), contract.manifest.golden.tolerance);
+        let (golden, tolerance) = (Arc::clone(&contract.golden), contract.tolerance);
         golden.compare(tolerance, |image, logits| self.run(image, logits))
     }
 

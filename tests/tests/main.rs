@@ -13,6 +13,7 @@ mod onnx_checker;
 mod pilot;
 mod pipeline;
 mod pretrained;
+mod quantize;
 mod recipes;
 mod refusals;
 mod resume;

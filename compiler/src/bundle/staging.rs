@@ -98,7 +98,7 @@ fn beside(parent: &Path) -> Result<TempDir> {
 }
 
 /// Nothing but a bundle is ever replaced: a mistyped `--out` must not cost a directory of something else.
-fn refuse_what_is_no_bundle(place: &Path) -> Result<()> {
+pub(super) fn refuse_what_is_no_bundle(place: &Path) -> Result<()> {
     let found = match fs::metadata(place) {
         Err(_) => return Ok(()),
         Ok(metadata) if !metadata.is_dir() => "a file",

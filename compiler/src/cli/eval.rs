@@ -9,6 +9,7 @@ use askd_compiler::nn::Network;
 use askd_compiler::train::{RECIPE_FILE, Recipe};
 use askd_compiler::weights::import;
 use askd_compiler::{Error, Result};
+use askd_runtime::Model;
 use candle_core::DType;
 
 use super::Output;
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Bundle (NAME.askd), or run directory of `train` or `distill`
     #[arg(conflicts_with_all = ["model", "weights"], required_unless_present = "model")]
     bundle: Option<PathBuf>,
+    /// Variant of the bundle [default: its first]
+    #[arg(long, value_name = "NAME", requires = "bundle")]
+    variant: Option<String>,
     /// Registered network
     #[arg(long, requires = "weights")]
     model: Option<String>,
@@ -57,7 +61,13 @@ pub(super) fn run(args: Args) -> Result<Output> {
             let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
             predict(&mut source.network(DType::F32, &device)?, &loader)?.evaluation()
         }
-        (Some(bundle), _, _) => predict_bundle(bundle, &images)?.evaluation(),
+        (Some(bundle), _, _) => {
+            let model = match &args.variant {
+                Some(variant) => Model::open_variant(bundle, variant)?,
+                None => Model::open(bundle)?,
+            };
+            predict_bundle(&model, &images)?.evaluation()
+        }
         (None, Some(model), Some(weights)) => {
             let kind = args.data.kind;
             let (mean, std) = (or_default(&args.mean, kind.mean()), or_default(&args.std, kind.std()));

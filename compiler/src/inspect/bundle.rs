@@ -49,12 +49,13 @@ pub fn inspect_bundle(path: impl AsRef<Path>) -> Result<BundleReport> {
         size: variant.size,
         sha256: variant.sha256.clone(),
     });
-    let golden = FileReport {
-        name: manifest.golden.file.clone(),
-        size: manifest.golden.size,
-        sha256: manifest.golden.sha256.clone(),
-    };
-    let files: Vec<_> = models.chain([golden]).collect();
+    let own = manifest.variants.iter().filter_map(|variant| variant.golden.as_ref());
+    let golden = std::iter::once(&manifest.golden).chain(own).map(|golden| FileReport {
+        name: golden.file.clone(),
+        size: golden.size,
+        sha256: golden.sha256.clone(),
+    });
+    let files: Vec<_> = models.chain(golden).collect();
     Ok(BundleReport {
         path: path.to_owned(),
         bytes: files.iter().map(|file| file.size).sum(),

@@ -2,10 +2,15 @@
 
 use std::collections::HashSet;
 
-use askd_models::{Node, Shape};
+use askd_models::{Node, Parameter, Role, Shape};
+use half::f16;
 use onnx_protobuf::attribute_proto::AttributeType;
 use onnx_protobuf::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_proto};
 
+use super::Arithmetic;
+use super::integers;
+use super::values::Rounding;
+use crate::quantize::IntegerLayer;
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -19,21 +24,30 @@ pub(super) struct Step<'a> {
     pub(super) input_shapes: Vec<Shape>,
     /// Name of the value it computes.
     pub(super) output: &'a str,
+    /// The layer's tensors as integers, if it computes with integers.
+    pub(super) integer: Option<&'a IntegerLayer>,
+    /// How its output becomes integers, of a node that must see to that itself.
+    pub(super) rounding: Option<Rounding<'a>>,
+    /// Name of the integer that stands for zero, of a node that moves integers.
+    pub(super) zero: Option<&'a str>,
 }
 
 /// Collects ONNX nodes and initialisers.
 pub(super) struct Emitter<'a> {
     graph: GraphProto,
     weights: &'a Weights,
+    /// Whether floats are written in 16 bits.
+    half: bool,
     /// Names of values and initialisers, which share one name space.
     values: HashSet<String>,
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(weights: &'a Weights) -> Self {
+    pub(super) fn new(weights: &'a Weights, arithmetic: Arithmetic<'_>) -> Self {
         Self {
             graph: GraphProto::default(),
             weights,
+            half: matches!(arithmetic, Arithmetic::Half),
             values: HashSet::from([super::INPUT.to_owned()]),
         }
     }
@@ -59,20 +73,40 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
-    /// Appends all tensors a node owns as initialisers, in their order; gives their names.
-    pub(super) fn parameters(&mut self, node: &Node) -> Result<Vec<String>> {
+    /// Appends all tensors a node owns as initialisers, in their order; gives the names under which they are read.
+    pub(super) fn parameters(&mut self, step: &Step<'_>) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for parameter in node.parameters() {
+        for Parameter { name, role, .. } in step.node.parameters() {
             // the weights were checked against the graph
-            let tensor = &self.weights[&parameter.name];
-            self.floats(&parameter.name, &tensor.shape, &tensor.data)?;
-            names.push(parameter.name);
+            let tensor = &self.weights[&name];
+            names.push(match (step.integer, role) {
+                (Some(layer), Role::Weight) => integers::weights(layer, &name, &tensor.shape, self)?,
+                (
+                    Some(IntegerLayer {
+                        biases: Some(biases), ..
+                    }),
+                    Role::Bias,
+                ) => integers::biases(biases, &name, self)?,
+                _ => {
+                    self.floats(&name, &tensor.shape, &tensor.data)?;
+                    name
+                }
+            });
         }
         Ok(names)
     }
 
-    /// Appends a float initialiser.
+    /// Appends a float initialiser, of 16 bits in a model that computes with those.
     pub(super) fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
+        if self.half {
+            let halves: Vec<f16> = values.iter().map(|value| f16::from_f32(*value)).collect();
+            if let Some(beyond) = halves.iter().position(|half| !half.is_finite()) {
+                let expected = format!("within {}, which 16 bits hold", f16::MAX);
+                return Err(Error::invalid(format!("{name}[{beyond}]"), expected, values[beyond]));
+            }
+            let bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+            return self.initialiser(name, tensor_proto::DataType::FLOAT16, shape, bytes);
+        }
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.initialiser(name, tensor_proto::DataType::FLOAT, shape, bytes)
     }
@@ -83,7 +117,8 @@ impl<'a> Emitter<'a> {
         self.initialiser(name, tensor_proto::DataType::INT64, &[values.len()], bytes)
     }
 
-    fn initialiser(
+    /// Appends an initialiser of any type; `bytes` are its values, little-endian.
+    pub(super) fn initialiser(
         &mut self,
         name: &str,
         data_type: tensor_proto::DataType,

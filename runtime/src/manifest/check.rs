@@ -55,7 +55,7 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), Error> {
             quoted(&item.name),
         )?;
     }
-    golden(&manifest.golden)
+    golden("golden", &manifest.golden)
 }
 
 pub(super) fn input(input: &Input) -> Result<(), Error> {
@@ -146,16 +146,19 @@ fn variant(at: &str, variant: &Variant) -> Result<(), Error> {
             rule((0.0..=100.0).contains(value), field, "0 to 100 percent", value)?;
         }
     }
-    Ok(())
+    match &variant.golden {
+        Some(own) => golden(&format!("{at}.golden"), own),
+        None => Ok(()),
+    }
 }
 
-fn golden(golden: &Golden) -> Result<(), Error> {
-    file("golden", &golden.file, golden.size, &golden.sha256)?;
-    rule(golden.images > 0, "golden.images", "1 or more", golden.images)?;
+fn golden(at: &str, golden: &Golden) -> Result<(), Error> {
+    file(at, &golden.file, golden.size, &golden.sha256)?;
+    rule(golden.images > 0, format_args!("{at}.images"), "1 or more", golden.images)?;
     let tolerance = golden.tolerance;
     rule(
         tolerance.is_finite() && tolerance >= 0.0,
-        "golden.tolerance",
+        format_args!("{at}.tolerance"),
         "a finite number, 0 or more",
         tolerance,
     )

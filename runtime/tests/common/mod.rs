@@ -147,6 +147,7 @@ pub fn bundle(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut
             macs: 204,
             peak_memory_bytes: 1000,
             accuracy: Vec::new(),
+            golden: None,
         }],
         golden: Golden {
             file: GOLDEN_FILE.into(),

@@ -9,7 +9,7 @@ use super::super::emitter::{Emitter, Step, float};
 use crate::Result;
 
 pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
-    let parameters = emitter.parameters(step.node)?;
+    let parameters = emitter.parameters(step)?;
     let mut inputs = step.inputs.clone();
     inputs.extend(parameters.iter().map(String::as_str));
     let attributes = vec![float("epsilon", BATCH_NORM_EPSILON as f32)];

@@ -8,7 +8,7 @@ use super::super::emitter::{Emitter, Step, int, ints};
 use crate::Result;
 
 pub(super) fn emit(conv: Conv2d, step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
-    let parameters = emitter.parameters(step.node)?;
+    let parameters = emitter.parameters(step)?;
     let mut inputs = step.inputs.clone();
     inputs.extend(parameters.iter().map(String::as_str));
     let attributes = vec![

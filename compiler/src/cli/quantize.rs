@@ -1,0 +1,122 @@
+//! `askd-compile quantize`.
+
+use std::path::PathBuf;
+
+use askd_compiler::data::DataSpec;
+use askd_compiler::quantize::{Calibration, QuantizeOptions, Target, quantize};
+use askd_compiler::{Error, Result};
+
+use super::Output;
+
+/// Add a variant with 8-bit integers or 16-bit floats to a bundle, if it loses no more accuracy than allowed
+///
+/// Scales are taken from training images, run through ONNX Runtime. Training images that were held out judge: while more
+/// than --max-drop points of their top-1 are lost, the layer that integers hurt most goes back to float. Exit code 3 if that
+/// does not help; then nothing is written. Test images are measured at the end and decide nothing.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  askd-compile quantize student.askd --calibration fashion-mnist --target x86-vnni\n  \
+    askd-compile quantize student.askd --calibration cifar100:cifar-100-binary.tar.gz --target arm64-dotprod --max-drop 0.3"
+)]
+pub(super) struct Args {
+    /// Bundle directory, NAME.askd
+    bundle: PathBuf,
+    /// Data set whose training images calibrate and, held out, judge
+    #[arg(long, value_name = "KIND:PATH")]
+    calibration: DataSpec,
+    /// Where the variant is to run
+    #[arg(long, value_enum)]
+    target: TargetName,
+    /// How the range of each value is chosen
+    #[arg(long, value_enum, default_value_t = Method::Mse)]
+    method: Method,
+    /// Percent of values inside the range, for --method percentile
+    #[arg(long, default_value_t = 99.99, value_name = "PERCENT")]
+    percentile: f64,
+    /// Images that calibrate, at least 500
+    #[arg(long, default_value_t = 512, value_name = "COUNT")]
+    images: usize,
+    /// Most points of top-1 that may be lost on validation images
+    #[arg(long, default_value_t = 0.5, value_name = "POINTS", allow_negative_numbers = true)]
+    max_drop: f64,
+    /// Name of the variant; one of that name is replaced [default: int8-TARGET, or TARGET where that says the precision]
+    #[arg(long)]
+    name: Option<String>,
+    /// Bundle directory to write [default: BUNDLE itself]
+    #[arg(long, value_name = "NAME.askd")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum TargetName {
+    /// Intel since Ice Lake and Alder Lake, AMD since Zen 4: unsigned activations, weights of 8 bits
+    X86Vnni,
+    /// Other x86-64 with AVX2, whose sums of two products overflow: unsigned activations, weights of 7 bits
+    X86Avx2,
+    /// 64-bit Arm with dot product instructions (Cortex-A55, A75 and later): signed activations
+    Arm64Dotprod,
+    /// TensorRT on a Jetson: signed activations with zero at 0, biases in float
+    JetsonTensorrt,
+    /// 64-bit Arm with half-precision arithmetic (Cortex-A55, A75 and later): floats of 16 bits
+    Arm64Fp16,
+    /// CUDA or TensorRT on a Jetson: floats of 16 bits
+    JetsonFp16,
+}
+
+impl TargetName {
+    fn target(self) -> Target {
+        match self {
+            Self::X86Vnni => Target::X86Vnni,
+            Self::X86Avx2 => Target::X86Avx2,
+            Self::Arm64Dotprod => Target::Arm64Dotprod,
+            Self::JetsonTensorrt => Target::JetsonTensorrt,
+            Self::Arm64Fp16 => Target::Arm64Fp16,
+            Self::JetsonFp16 => Target::JetsonFp16,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Method {
+    /// All that was seen
+    MinMax,
+    /// A percentage of all values
+    Percentile,
+    /// Least Kullback-Leibler divergence
+    Entropy,
+    /// Least mean squared error
+    Mse,
+}
+
+fn default_name(target: Target) -> String {
+    match target.activations() {
+        Some(_) => format!("{}-{target}", target.precision()),
+        None => target.to_string(),
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<Output> {
+    if !(args.percentile > 50.0 && args.percentile <= 100.0) {
+        return Err(Error::invalid("--percentile", "above 50 and at most 100", args.percentile));
+    }
+    if !args.max_drop.is_finite() {
+        return Err(Error::invalid("--max-drop", "a number of points", args.max_drop));
+    }
+    let target = args.target.target();
+    let options = QuantizeOptions {
+        data: args.calibration,
+        target,
+        calibration: match args.method {
+            Method::MinMax => Calibration::MinMax,
+            Method::Percentile => Calibration::Percentile(args.percentile),
+            Method::Entropy => Calibration::Entropy,
+            Method::Mse => Calibration::Mse,
+        },
+        images: args.images,
+        max_drop: args.max_drop,
+        name: args.name.unwrap_or_else(|| default_name(target)),
+        out: args.out.unwrap_or_else(|| args.bundle.clone()),
+    };
+    let report = quantize(&args.bundle, &options)?;
+    Output::new(report.to_string(), &report)
+}

@@ -1,0 +1,189 @@
+//! Quantised models: integers where they should be, the numbers they should give, and the command around them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use askd_compiler::data::{DataSpec, Loader, Part};
+use askd_compiler::onnx::{Arithmetic, ModelInfo, write_model, write_model_in};
+use askd_compiler::passes;
+use askd_compiler::quantize::{Activations, Calibration, Placement, Plan, Target, observe};
+use askd_models::{NetworkConfig, build, networks};
+use askd_runtime::{Batch, Model, Optimisation, Preprocess, Session, SessionOptions};
+use askd_tests::{Workspace, largest_difference, random_weights};
+use serde_json::{Value, json};
+
+const CONFIG: NetworkConfig = NetworkConfig {
+    input: [1, 28, 28],
+    classes: 10,
+};
+
+/// Deep networks of a family whose shallow ones are tested: they take long and show nothing more.
+const DEEP: [&str; 6] = ["resnet110", "resnet116", "resnet110x2", "resnet110a", "resnet38", "resnet56"];
+
+/// Logits for every image of a loader.
+fn logits(model: &[u8], optimisation: Optimisation, loader: &Loader) -> Vec<f32> {
+    let options = SessionOptions {
+        optimisation,
+        ..SessionOptions::default()
+    };
+    let mut session = Session::from_onnx(model, &options).unwrap();
+    let mut all = Vec::new();
+    let mut logits = vec![f32::NAN; session.interface().classes];
+    for batch in loader.epoch(0, 0).unwrap() {
+        for image in batch.unwrap().images.chunks_exact(session.interface().elements()) {
+            session.run(image, &mut logits).unwrap();
+            all.extend(&logits);
+        }
+    }
+    all
+}
+
+/// Root of the sum of squared differences over that of the logits.
+fn distance(logits: &[f32], reference: &[f32]) -> f32 {
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
+    let difference = squares(&mut logits.iter().zip(reference).map(|(a, b)| a - b));
+    (difference / squares(&mut reference.iter().copied())).sqrt()
+}
+
+/// For every network and every target: close to the float network, and integer kernels close to what ONNX says they mean.
+#[test]
+fn every_network_computes_the_same_with_integers() {
+    let images = DataSpec::embedded().load(Part::Test).unwrap().select(0..12);
+    let input = askd_compiler::bundle::input_of(CONFIG.input, &[0.286], &[0.353]);
+    let loader = Loader::plain(images, Preprocess::new(&input).unwrap(), 12);
+    for network in networks().iter().filter(|network| !DEEP.contains(&network.name)) {
+        let trained = build(network.name, &CONFIG).unwrap();
+        let mut weights = random_weights(&trained, 5);
+        let graph = passes::run_all(&trained, &mut weights).unwrap();
+        let info = ModelInfo::new(Batch::One);
+        let float = logits(&write_model(&graph, &weights, &info).unwrap(), Optimisation::All, &loader);
+        let placement = Placement::new(&graph, &BTreeSet::new()).unwrap();
+        let values: Vec<_> = placement.values.iter().copied().collect();
+        let histograms = observe(&graph, &weights, &values, &loader).unwrap();
+        for target in Target::ALL {
+            let activations = target.activations().unwrap_or(Activations::Unsigned);
+            let range = |(id, histogram)| (*id, Calibration::MinMax.range(histogram, activations));
+            let ranges: BTreeMap<_, _> = histograms.iter().map(range).collect();
+            let plan = Plan::new(&graph, &weights, &ranges, target, &BTreeSet::new()).unwrap();
+            let arithmetic = plan.as_ref().map_or(Arithmetic::Half, Arithmetic::Integer);
+            let write = || write_model_in(arithmetic, &graph, &weights, &info).unwrap();
+            let model = write();
+            assert!(model == write(), "{} {target}", network.name);
+            let meant = logits(&model, Optimisation::None, &loader);
+            let kernels = logits(&model, Optimisation::All, &loader);
+            let (noise, difference) = (distance(&meant, &float), largest_difference(&meant, &kernels));
+            let moved = largest_difference(&meant, &float);
+            println!("{} {target}: noise {noise:.3}, kernels differ by {difference:.1e} of {moved:.1e}", network.name);
+            let limit = if target.precision() == "fp16" { 0.01 } else { 0.25 };
+            assert!(noise < limit, "{} {target}: {noise}", network.name);
+            // unsigned activations with weights of 8 bits are for processors that do not saturate
+            if target != Target::X86Vnni || cfg!(not(target_arch = "x86_64")) || is_vnni() {
+                assert!(difference <= moved, "{} {target}: {difference} {moved}", network.name);
+            }
+        }
+    }
+}
+
+fn is_vnni() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// A bundle of a network that has learnt a little.
+fn bundle(workspace: &Workspace) {
+    workspace
+        .run("train --model resnet8 --data fashion-mnist --epochs 1 --max-steps 60 --batch 32 --lr 0.05 --out run")
+        .text();
+    workspace.run("export run --out net.askd").text();
+}
+
+fn operators(model: &Model) -> BTreeSet<String> {
+    let nodes = model.placement(&SessionOptions::default()).unwrap();
+    nodes.into_iter().map(|node| node.operator).collect()
+}
+
+#[test]
+fn a_bundle_gets_a_variant_that_every_command_knows() {
+    let workspace = Workspace::new();
+    bundle(&workspace);
+    let before = workspace.read_json("net.askd/askd.json");
+    let flags = "--calibration fashion-mnist --max-drop 3 --json";
+    let report = workspace.run(&format!("quantize net.askd --target x86-vnni {flags} --out both.askd")).json();
+    assert_eq!(workspace.read_json("net.askd/askd.json"), before);
+    assert_eq!((&report["variant"], &report["calibration_images"]), (&json!("int8-x86-vnni"), &json!(512)));
+    assert_eq!(report["validation"]["float"]["images"], 1000);
+    assert!(report["validation"]["drop"].as_f64().unwrap() <= 3.0);
+    let float = before["variants"][0]["accuracy"][0]["top1"].clone();
+    assert_eq!(report["test"]["float"]["top1"], float);
+    let ratio = report["bytes"].as_f64().unwrap() / report["float_bytes"].as_f64().unwrap();
+    assert!(ratio < 0.4, "{ratio}");
+    // seven convolutions and the classifier: the shortcuts have no weights
+    assert_eq!(report["sensitivity"].as_array().unwrap().len(), 8);
+
+    // a second variant, in place
+    workspace.run(&format!("quantize both.askd --target arm64-dotprod --method entropy {flags}")).json();
+    let manifest = workspace.read_json("both.askd/askd.json");
+    let names = |value: &Value| value["variants"].as_array().unwrap().iter().map(|v| v["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(&manifest), ["fp32", "int8-x86-vnni", "int8-arm64-dotprod"]);
+    assert_eq!(manifest["variants"][0], before["variants"][0]);
+    assert_eq!(manifest["provenance"]["variants"]["int8-x86-vnni"]["images"], 512);
+    let verified = workspace.run("verify both.askd --data fashion-mnist --json").json();
+    assert_eq!(verified["variant"], "fp32");
+    let others = verified["other_variants"].as_array().unwrap();
+    assert_eq!(others.len(), 2);
+    assert_eq!(others[0]["evaluation"], report["test"]["quantized"]);
+    let evaluated = workspace.run("eval both.askd --variant int8-x86-vnni --data fashion-mnist --json").json();
+    assert_eq!(evaluated, report["test"]["quantized"]);
+    let text = workspace.run("inspect both.askd").text();
+    assert!(text.contains("golden.int8-x86-vnni.safetensors"), "{text}");
+
+    // twice the same, to the byte
+    workspace.run(&format!("quantize net.askd --target x86-vnni {flags} --out again.askd")).json();
+    for file in ["model.int8-x86-vnni.onnx", "golden.int8-x86-vnni.safetensors"] {
+        let [first, second] = ["both.askd", "again.askd"].map(|name| workspace.read(format!("{name}/{file}")));
+        assert!(first == second, "{file}");
+    }
+
+    // the engine found its integer kernels, and left nothing between them in floats
+    let model = Model::open_variant(workspace.path("both.askd"), "int8-x86-vnni").unwrap();
+    let found = operators(&model);
+    for float in ["Conv", "FusedConv", "Add", "Relu", "Gemm", "GlobalAveragePool"] {
+        assert!(!found.contains(float), "{float} among {found:?}");
+    }
+    assert!(found.contains("QLinearConv") && found.contains("QLinearAdd"), "{found:?}");
+}
+
+#[test]
+fn a_gate_that_does_not_hold_writes_nothing() {
+    let workspace = Workspace::new();
+    bundle(&workspace);
+    let before = workspace.entries();
+    let flags = "--calibration fashion-mnist --target x86-avx2";
+    let outcome = workspace.run(&format!("quantize net.askd {flags} --max-drop -90"));
+    let error = outcome.error(3);
+    assert!(error.contains("at most -90 points below") && error.contains("conv1"), "{error}");
+    // every number of float layers was tried but all
+    assert_eq!(outcome.stderr.matches("layers float").count(), 8, "{}", outcome.stderr);
+    for (arguments, message) in [
+        (format!("net.askd {flags} --images 100"), "500 to 9000 images"),
+        (format!("net.askd {flags} --name fp32"), "another than the float"),
+        (format!("net.askd {flags} --name a/b"), "letters, digits"),
+        (format!("net.askd {flags} --percentile 10"), "above 50"),
+        (format!("none.askd {flags}"), "none.askd"),
+        (format!("net.askd {flags} --out run"), "a bundle to replace"),
+    ] {
+        let error = workspace.refused(&format!("quantize {arguments}"));
+        assert!(error.contains(message), "{error}");
+    }
+    assert_eq!(workspace.entries(), before);
+
+    // a bundle that does not say what it is made from
+    let manifest = workspace.path("net.askd/askd.json");
+    let mut value = workspace.read_json("net.askd/askd.json");
+    value["provenance"].as_object_mut().unwrap().remove("recipe");
+    fs::write(&manifest, value.to_string()).unwrap();
+    let error = workspace.refused(&format!("quantize net.askd {flags}"));
+    assert!(error.contains("export the bundle again"), "{error}");
+}
