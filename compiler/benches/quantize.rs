@@ -31,11 +31,16 @@ fn main() -> ExitCode {
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let [bundles, data, python] = ["ASKD_BUNDLES", "ASKD_CALIBRATION", "ASKD_PEER_PYTHON"].map(variable);
     if [&bundles, &data, &python].into_iter().any(String::is_empty) {
-        println!("quantize: skipped, ASKD_BUNDLES, ASKD_CALIBRATION or ASKD_PEER_PYTHON is not set (use `make bench-quantize`)");
+        println!(
+            "quantize: skipped, ASKD_BUNDLES, ASKD_CALIBRATION or ASKD_PEER_PYTHON is not set (use `make bench-quantize`)"
+        );
         return ExitCode::SUCCESS;
     }
     let data: DataSpec = data.parse().expect("KIND:PATH");
-    let chosen: Vec<String> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let chosen: Vec<String> = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     println!("top-1 on test images in percent, p50 in milliseconds with 1 thread, medians of {RUNS} in turn");
     println!("| bundle | target | quantiser | top-1 | p50 | of float's | bytes |");
     println!("|---|---|---|---|---|---|---|");
@@ -58,7 +63,10 @@ struct Candidate {
 
 fn compare(bundle: &Path, data: &DataSpec, python: &str, target: Target) {
     let folder = tempfile::tempdir().expect("a directory");
-    let mut candidates = vec![Candidate::new("float", Model::open(bundle).expect("a bundle").onnx().to_vec())];
+    let mut candidates = vec![Candidate::new(
+        "float",
+        Model::open(bundle).expect("a bundle").onnx().to_vec(),
+    )];
     for calibration in OURS {
         let options = QuantizeOptions {
             data: data.clone(),
@@ -97,7 +105,11 @@ fn compare(bundle: &Path, data: &DataSpec, python: &str, target: Target) {
     for (session, candidate) in sessions.iter_mut().zip(&mut candidates) {
         let top1 = predict_session(session, &test).expect("predictions").evaluation().top1;
         let (p50, bytes) = (candidate.median(), candidate.bytes.len());
-        let row = format!("{} | {top1:.2} | {p50:.3} | {:.2} | {bytes}", candidate.name, p50 / float);
+        let row = format!(
+            "{} | {top1:.2} | {p50:.3} | {:.2} | {bytes}",
+            candidate.name,
+            p50 / float
+        );
         println!("| {name} | {target} | {row} |");
     }
 }

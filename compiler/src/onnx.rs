@@ -21,8 +21,8 @@ use askd_models::{Graph, LOGITS, Op, Shape};
 use askd_runtime::Batch;
 use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
 use onnx_protobuf::{
-    GraphProto, Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_proto, type_proto,
+    GraphProto, Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, tensor_proto, type_proto,
 };
 
 pub use info::ModelInfo;
@@ -94,7 +94,11 @@ pub fn write_model_in(
     let kept = graph.keep_outputs(&[LOGITS])?;
     if matches!(arithmetic, Arithmetic::Integer(_)) && kept.nodes().len() != graph.nodes().len() {
         let got = format!("{} of {}", kept.nodes().len(), graph.nodes().len());
-        return Err(Error::invalid("graph to quantise", "nothing but what its logits need", got));
+        return Err(Error::invalid(
+            "graph to quantise",
+            "nothing but what its logits need",
+            got,
+        ));
     }
     write(&kept, graph, weights, arithmetic, info)
 }
@@ -125,12 +129,7 @@ fn write(
 }
 
 /// Writes every node in order, with what follows those whose values have other forms than floats.
-fn emit_nodes(
-    graph: &Graph,
-    arithmetic: Arithmetic<'_>,
-    names: Vec<String>,
-    emitter: &mut Emitter<'_>,
-) -> Result<()> {
+fn emit_nodes(graph: &Graph, arithmetic: Arithmetic<'_>, names: Vec<String>, emitter: &mut Emitter<'_>) -> Result<()> {
     let values = Values::new(graph, arithmetic, names);
     for (id, node) in graph.iter() {
         values.emit_affine(id, emitter)?;

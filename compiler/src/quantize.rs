@@ -154,7 +154,10 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
     let float_test = network.predict_float(&test)?.evaluation();
     let (golden, tolerance) = golden(source.model.golden(), &quantized.model)?;
     let variant = variant(&source, options, &quantized, &measured);
-    let float_layers = attempts.last().map(|attempt| attempt.float_layers.clone()).unwrap_or_default();
+    let float_layers = attempts
+        .last()
+        .map(|attempt| attempt.float_layers.clone())
+        .unwrap_or_default();
     let provenance = json!({
         "target": options.target.name(),
         "calibration": options.calibration.to_string(),
@@ -229,7 +232,11 @@ pub fn calibration_images(bundle: &Path, data: &DataSpec, images: usize) -> Resu
 fn split(source: &Source, data: &DataSpec, images: usize) -> Result<(Loader, Loader)> {
     let all = data.load(Part::Train)?;
     source.recipe.check_images(&all)?;
-    let held_out = if source.recipe.validation > 0.0 { source.recipe.validation } else { VALIDATION };
+    let held_out = if source.recipe.validation > 0.0 {
+        source.recipe.validation
+    } else {
+        VALIDATION
+    };
     let (training, validation) = split_validation(&all, held_out)?;
     if images < FEWEST_IMAGES || training.len() < images {
         let expected = format!("{FEWEST_IMAGES} to {} images", training.len());
@@ -263,13 +270,22 @@ fn golden(float: &GoldenData, model: &[u8]) -> Result<(GoldenData, f32)> {
         session.run(image, &mut logits)?;
         outputs.extend(&logits);
     }
-    let moved = outputs.iter().zip(float.output()).map(|(a, b): (&f32, &f32)| (a - b).abs()).fold(0.0, f32::max);
+    let moved = outputs
+        .iter()
+        .zip(float.output())
+        .map(|(a, b): (&f32, &f32)| (a - b).abs())
+        .fold(0.0, f32::max);
     Ok((GoldenData::new(float.shape(), float.input().to_vec(), outputs)?, moved))
 }
 
 /// What the manifest says of the new variant; its file is for the bundle's writer to fill in.
 fn variant(source: &Source, options: &QuantizeOptions, quantized: &Quantized, test: &Evaluation) -> Variant {
-    let weights: usize = source.graph.parameters().iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+    let weights: usize = source
+        .graph
+        .parameters()
+        .iter()
+        .map(|tensor| tensor.shape.iter().product::<usize>())
+        .sum();
     // bytes a weight and an activation take; one float layer's activations are floats, and may be the largest
     let (of_weights, of_activations) = match options.target.activations() {
         None => (2, 2),

@@ -100,7 +100,11 @@ fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>)
         let same = |known: &&Accuracy| known.data == data.kind.name() && known.images == evaluation.images as u64;
         verified.recorded = variant.accuracy.iter().find(same).cloned();
         verified.evaluation = Some(evaluation);
-        let tolerance = if variant.precision == "fp32" { TOP1_TOLERANCE } else { COARSE_TOP1_TOLERANCE };
+        let tolerance = if variant.precision == "fp32" {
+            TOP1_TOLERANCE
+        } else {
+            COARSE_TOP1_TOLERANCE
+        };
         if let Some(recorded) = &verified.recorded
             && (recorded.top1 - evaluation.top1).abs() > tolerance
         {
@@ -134,8 +138,15 @@ impl fmt::Display for VerifiedVariant {
         writeln!(f, "digests: as the manifest says (variant {variant}, sha256 {sha256})")?;
         let (images, difference) = (self.golden_images, self.golden_max_abs_diff);
         let allowed = self.golden_tolerance;
-        writeln!(f, "golden: {images} images, largest difference {difference:.2e} (allowed {allowed:.0e})")?;
-        writeln!(f, "start: opened in {:.1} ms, session in {:.1} ms", self.open_ms, self.session_ms)?;
+        writeln!(
+            f,
+            "golden: {images} images, largest difference {difference:.2e} (allowed {allowed:.0e})"
+        )?;
+        writeln!(
+            f,
+            "start: opened in {:.1} ms, session in {:.1} ms",
+            self.open_ms, self.session_ms
+        )?;
         if let Some(Evaluation { top1, top5, images, .. }) = &self.evaluation {
             writeln!(f, "accuracy: top-1 {top1:.2} %, top-5 {top5:.2} %, {images} images")?;
             match &self.recorded {

@@ -18,7 +18,14 @@ const CONFIG: NetworkConfig = NetworkConfig {
 };
 
 /// Deep networks of a family whose shallow ones are tested: they take long and show nothing more.
-const DEEP: [&str; 6] = ["resnet110", "resnet116", "resnet110x2", "resnet110a", "resnet38", "resnet56"];
+const DEEP: [&str; 6] = [
+    "resnet110",
+    "resnet116",
+    "resnet110x2",
+    "resnet110a",
+    "resnet38",
+    "resnet56",
+];
 
 /// Logits for every image of a loader.
 fn logits(model: &[u8], optimisation: Optimisation, loader: &Loader) -> Vec<f32> {
@@ -56,7 +63,11 @@ fn every_network_computes_the_same_with_integers() {
         let mut weights = random_weights(&trained, 5);
         let graph = passes::run_all(&trained, &mut weights).unwrap();
         let info = ModelInfo::new(Batch::One);
-        let float = logits(&write_model(&graph, &weights, &info).unwrap(), Optimisation::All, &loader);
+        let float = logits(
+            &write_model(&graph, &weights, &info).unwrap(),
+            Optimisation::All,
+            &loader,
+        );
         let placement = Placement::new(&graph, &BTreeSet::new()).unwrap();
         let values: Vec<_> = placement.values.iter().copied().collect();
         let histograms = observe(&graph, &weights, &values, &loader).unwrap();
@@ -73,7 +84,10 @@ fn every_network_computes_the_same_with_integers() {
             let kernels = logits(&model, Optimisation::All, &loader);
             let (noise, difference) = (distance(&meant, &float), largest_difference(&meant, &kernels));
             let moved = largest_difference(&meant, &float);
-            println!("{} {target}: noise {noise:.3}, kernels differ by {difference:.1e} of {moved:.1e}", network.name);
+            println!(
+                "{} {target}: noise {noise:.3}, kernels differ by {difference:.1e} of {moved:.1e}",
+                network.name
+            );
             let limit = if target.precision() == "fp16" { 0.01 } else { 0.25 };
             assert!(noise < limit, "{} {target}: {noise}", network.name);
             // unsigned activations with weights of 8 bits are for processors that do not saturate
@@ -110,9 +124,14 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     bundle(&workspace);
     let before = workspace.read_json("net.askd/askd.json");
     let flags = "--calibration fashion-mnist --max-drop 3 --json";
-    let report = workspace.run(&format!("quantize net.askd --target x86-vnni {flags} --out both.askd")).json();
+    let report = workspace
+        .run(&format!("quantize net.askd --target x86-vnni {flags} --out both.askd"))
+        .json();
     assert_eq!(workspace.read_json("net.askd/askd.json"), before);
-    assert_eq!((&report["variant"], &report["calibration_images"]), (&json!("int8-x86-vnni"), &json!(512)));
+    assert_eq!(
+        (&report["variant"], &report["calibration_images"]),
+        (&json!("int8-x86-vnni"), &json!(512))
+    );
     assert_eq!(report["validation"]["float"]["images"], 1000);
     assert!(report["validation"]["drop"].as_f64().unwrap() <= 3.0);
     let float = before["variants"][0]["accuracy"][0]["top1"].clone();
@@ -123,9 +142,20 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     assert_eq!(report["sensitivity"].as_array().unwrap().len(), 8);
 
     // a second variant, in place
-    workspace.run(&format!("quantize both.askd --target arm64-dotprod --method entropy {flags}")).json();
+    workspace
+        .run(&format!(
+            "quantize both.askd --target arm64-dotprod --method entropy {flags}"
+        ))
+        .json();
     let manifest = workspace.read_json("both.askd/askd.json");
-    let names = |value: &Value| value["variants"].as_array().unwrap().iter().map(|v| v["name"].clone()).collect::<Vec<_>>();
+    let names = |value: &Value| {
+        value["variants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v["name"].clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(&manifest), ["fp32", "int8-x86-vnni", "int8-arm64-dotprod"]);
     assert_eq!(manifest["variants"][0], before["variants"][0]);
     assert_eq!(manifest["provenance"]["variants"]["int8-x86-vnni"]["images"], 512);
@@ -134,13 +164,17 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     let others = verified["other_variants"].as_array().unwrap();
     assert_eq!(others.len(), 2);
     assert_eq!(others[0]["evaluation"], report["test"]["quantized"]);
-    let evaluated = workspace.run("eval both.askd --variant int8-x86-vnni --data fashion-mnist --json").json();
+    let evaluated = workspace
+        .run("eval both.askd --variant int8-x86-vnni --data fashion-mnist --json")
+        .json();
     assert_eq!(evaluated, report["test"]["quantized"]);
     let text = workspace.run("inspect both.askd").text();
     assert!(text.contains("golden.int8-x86-vnni.safetensors"), "{text}");
 
     // twice the same, to the byte
-    workspace.run(&format!("quantize net.askd --target x86-vnni {flags} --out again.askd")).json();
+    workspace
+        .run(&format!("quantize net.askd --target x86-vnni {flags} --out again.askd"))
+        .json();
     for file in ["model.int8-x86-vnni.onnx", "golden.int8-x86-vnni.safetensors"] {
         let [first, second] = ["both.askd", "again.askd"].map(|name| workspace.read(format!("{name}/{file}")));
         assert!(first == second, "{file}");
@@ -152,7 +186,10 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     for float in ["Conv", "FusedConv", "Add", "Relu", "Gemm", "GlobalAveragePool"] {
         assert!(!found.contains(float), "{float} among {found:?}");
     }
-    assert!(found.contains("QLinearConv") && found.contains("QLinearAdd"), "{found:?}");
+    assert!(
+        found.contains("QLinearConv") && found.contains("QLinearAdd"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -163,7 +200,10 @@ fn a_gate_that_does_not_hold_writes_nothing() {
     let flags = "--calibration fashion-mnist --target x86-avx2";
     let outcome = workspace.run(&format!("quantize net.askd {flags} --max-drop -90"));
     let error = outcome.error(3);
-    assert!(error.contains("at most -90 points below") && error.contains("conv1"), "{error}");
+    assert!(
+        error.contains("at most -90 points below") && error.contains("conv1"),
+        "{error}"
+    );
     // every number of float layers was tried but all
     assert_eq!(outcome.stderr.matches("layers float").count(), 8, "{}", outcome.stderr);
     for (arguments, message) in [

@@ -36,7 +36,9 @@ pub(crate) struct Addition<'a> {
 /// Those of [`write_bundle`](super::write_bundle), and [`Error::Runtime`] if the bundle cannot be opened.
 pub(crate) fn add_variant(bundle: &Path, out: &Path, addition: Addition<'_>) -> Result<Manifest> {
     let mut manifest = Model::open(bundle)?.manifest().clone();
-    manifest.variants.retain(|variant| variant.name != addition.variant.name);
+    manifest
+        .variants
+        .retain(|variant| variant.name != addition.variant.name);
     let staging = Staging::new(out)?;
     for variant in &manifest.variants {
         // opening is what holds the files against their digests
@@ -53,7 +55,10 @@ pub(crate) fn add_variant(bundle: &Path, out: &Path, addition: Addition<'_>) -> 
         &format!("golden.{name}.safetensors"),
         &addition.golden.to_safetensors()?,
     )?;
-    let provenance = manifest.provenance.entry(PROVENANCE).or_insert_with(|| Map::new().into());
+    let provenance = manifest
+        .provenance
+        .entry(PROVENANCE)
+        .or_insert_with(|| Map::new().into());
     if let Value::Object(variants) = provenance {
         variants.insert(name.clone(), addition.provenance);
     }

@@ -97,7 +97,11 @@ fn default_name(target: Target) -> String {
 
 pub(super) fn run(args: Args) -> Result<Output> {
     if !(args.percentile > 50.0 && args.percentile <= 100.0) {
-        return Err(Error::invalid("--percentile", "above 50 and at most 100", args.percentile));
+        return Err(Error::invalid(
+            "--percentile",
+            "above 50 and at most 100",
+            args.percentile,
+        ));
     }
     if !args.max_drop.is_finite() {
         return Err(Error::invalid("--max-drop", "a number of points", args.max_drop));

@@ -9,12 +9,7 @@ use crate::Result;
 use crate::quantize::{IntegerBiases, IntegerLayer};
 
 /// Writes a layer's weights as integers; gives the name of the floats they stand for.
-pub(super) fn weights(
-    layer: &IntegerLayer,
-    name: &str,
-    shape: &[usize],
-    emitter: &mut Emitter<'_>,
-) -> Result<String> {
+pub(super) fn weights(layer: &IntegerLayer, name: &str, shape: &[usize], emitter: &mut Emitter<'_>) -> Result<String> {
     let bytes = layer.weights.iter().map(|weight| weight.to_le_bytes()[0]).collect();
     emitter.initialiser(name, DataType::INT8, shape, bytes)?;
     restored(name, &layer.weight_scales, (DataType::INT8, 1), emitter)
@@ -40,6 +35,12 @@ fn restored(
     emitter.floats(&scale, &channels, scales)?;
     emitter.initialiser(&zero_point, data_type, &channels, vec![0; bytes * scales.len()])?;
     let inputs = [name, &scale, &zero_point];
-    emitter.node("DequantizeLinear", &of("dequantize"), &inputs, &restored, vec![int("axis", 0)])?;
+    emitter.node(
+        "DequantizeLinear",
+        &of("dequantize"),
+        &inputs,
+        &restored,
+        vec![int("axis", 0)],
+    )?;
     Ok(restored)
 }

@@ -67,7 +67,13 @@ impl Rounding<'_> {
 
     fn emit_as(&self, value: &str, output: &str, emitter: &mut Emitter<'_>) -> Result<()> {
         let inputs = [value, self.scale, self.zero_point];
-        emitter.node("QuantizeLinear", &format!("{value}.quantize"), &inputs, output, Vec::new())
+        emitter.node(
+            "QuantizeLinear",
+            &format!("{value}.quantize"),
+            &inputs,
+            output,
+            Vec::new(),
+        )
     }
 }
 
@@ -123,7 +129,9 @@ impl<'a> Values<'a> {
     /// How a node that writes integers rounds them; none for one that moves what is rounded.
     pub(super) fn rounding(&self, id: NodeId) -> Option<Rounding<'_>> {
         let computes = self.plan().is_some_and(|plan| !plan.moves(id));
-        (computes && self.writes_integers(id)).then(|| self.affine_names(id)).flatten()
+        (computes && self.writes_integers(id))
+            .then(|| self.affine_names(id))
+            .flatten()
     }
 
     /// Scale and zero point of a value that has its own, to be written before the node that makes it.

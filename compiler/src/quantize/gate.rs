@@ -49,23 +49,42 @@ pub(super) fn pass(
         };
         let holds = attempt.drop <= max_drop;
         if !holds {
-            warn(&format!("with {taken} layers float {:.2} points are lost, allowed are {max_drop}", attempt.drop));
+            warn(&format!(
+                "with {taken} layers float {:.2} points are lost, allowed are {max_drop}",
+                attempt.drop
+            ));
         }
         attempts.push(attempt);
         if holds {
-            return Ok((Quantized { model, evaluation, float: out }, attempts));
+            return Ok((
+                Quantized {
+                    model,
+                    evaluation,
+                    float: out,
+                },
+                attempts,
+            ));
         }
         if taken + 1 == ranking.len() {
             break; // what is left would be no quantised model
         }
     }
-    let table = attempts.iter().map(|attempt| format!("{}: {:.2}", attempt.float_layers.len(), attempt.drop));
+    let table = attempts
+        .iter()
+        .map(|attempt| format!("{}: {:.2}", attempt.float_layers.len(), attempt.drop));
     Err(Error::GateFailed {
         what: "accuracy of the quantised model".to_owned(),
-        expected: format!("at most {max_drop} points below {:.2} % on validation images", float.top1),
+        expected: format!(
+            "at most {max_drop} points below {:.2} % on validation images",
+            float.top1
+        ),
         got: format!(
             "by number of float layers, worst first ({}), {}",
-            ranking.iter().map(|sensitivity| sensitivity.layer.as_str()).collect::<Vec<_>>().join(", "),
+            ranking
+                .iter()
+                .map(|sensitivity| sensitivity.layer.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
             table.collect::<Vec<_>>().join(", ")
         ),
     })

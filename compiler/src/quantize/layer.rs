@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn each_channel_uses_all_integers() {
-        let weight = tensor(&[2, 2, 1, 1], &[1.0, -0.5, 0.01, 0.02]);
+        let weight = tensor(&[2, 2, 1, 1], &[1.0, -0.5, 0.011, 0.02]);
         let layer = IntegerLayer::new(&weight, Some(&tensor(&[2], &[0.25, -1.0])), 0.5, 127);
-        assert_eq!(layer.weights, [127, -64, 64, 127]);
+        assert_eq!(layer.weights, [127, -64, 70, 127]);
         let biases = layer.biases.unwrap();
         for channel in 0..2 {
             assert_eq!(biases.scales[channel], 0.5 * layer.weight_scales[channel]);

@@ -52,7 +52,11 @@ impl Placement {
 /// Layers with weights that can compute with integers, in order.
 pub fn layers(graph: &Graph) -> Vec<NodeId> {
     let layer = |op| matches!(op, Op::Conv2d(_) | Op::Linear { .. });
-    graph.iter().filter(|(_, node)| layer(node.op)).map(|(id, _)| id).collect()
+    graph
+        .iter()
+        .filter(|(_, node)| layer(node.op))
+        .map(|(id, _)| id)
+        .collect()
 }
 
 /// Whether ONNX Runtime has an integer kernel for the node.
@@ -70,7 +74,10 @@ fn computes_with_integers(graph: &Graph, id: NodeId) -> bool {
 }
 
 fn moves_integers(op: Op) -> bool {
-    matches!(op, Op::MaxPool { .. } | Op::SubsamplePad { .. } | Op::ChannelShuffle { .. })
+    matches!(
+        op,
+        Op::MaxPool { .. } | Op::SubsamplePad { .. } | Op::ChannelShuffle { .. }
+    )
 }
 
 /// The nodes that read each node; an output of the graph is no reader.
@@ -116,7 +123,12 @@ mod tests {
             let graph = compiled(network.name);
             let placement = Placement::new(&graph, &BTreeSet::new()).unwrap();
             for (_, node) in graph.iter().filter(|(_, node)| matches!(node.op, Op::Relu | Op::Relu6)) {
-                assert!(!placement.values.contains(&node.inputs[0]), "{}: {}", network.name, node.name);
+                assert!(
+                    !placement.values.contains(&node.inputs[0]),
+                    "{}: {}",
+                    network.name,
+                    node.name
+                );
             }
             assert!(!placement.values.contains(&graph.output_id(LOGITS).unwrap()));
         }
@@ -131,7 +143,12 @@ mod tests {
             for (id, node) in graph.iter() {
                 let inside = placement.integer.contains(&id) || placement.moves.contains(&id);
                 let rectifies = matches!(node.op, Op::Relu | Op::Relu6);
-                assert!(inside || rectifies || node.op == Op::Input, "{}: {}", network.name, node.name);
+                assert!(
+                    inside || rectifies || node.op == Op::Input,
+                    "{}: {}",
+                    network.name,
+                    node.name
+                );
             }
         }
     }

@@ -51,7 +51,10 @@ impl Plan {
             layers: BTreeMap::new(),
             placement,
         };
-        for id in layers(graph).into_iter().filter(|id| plan.placement.integer.contains(id)) {
+        for id in layers(graph)
+            .into_iter()
+            .filter(|id| plan.placement.integer.contains(id))
+        {
             let node = graph.node(id);
             let tensor = |suffix: &str| weights.get(&format!("{}.{suffix}", node.name));
             if let (Some(weight), Some(input)) = (tensor("weight"), plan.affine(graph, node.inputs[0])) {
@@ -74,7 +77,8 @@ impl Plan {
 
     /// The map of a value; none for one that stays float.
     pub fn affine(&self, graph: &Graph, id: NodeId) -> Option<Affine> {
-        self.source(graph, id).and_then(|source| self.affines.get(&source).copied())
+        self.source(graph, id)
+            .and_then(|source| self.affines.get(&source).copied())
     }
 
     /// Whether a node's output is kept as integers.
@@ -122,9 +126,19 @@ mod tests {
         let mut weights = initialise(&graph, 0);
         let graph = passes::run_all(&graph, &mut weights).unwrap();
         let placement = Placement::new(&graph, &BTreeSet::new()).unwrap();
-        let range = |id: &NodeId| (*id, Range { low: 0.0, high: 1.0 + id.index() as f32 });
+        let range = |id: &NodeId| {
+            (
+                *id,
+                Range {
+                    low: 0.0,
+                    high: 1.0 + id.index() as f32,
+                },
+            )
+        };
         let ranges = placement.values.iter().map(range).collect();
-        let plan = Plan::new(&graph, &weights, &ranges, Target::X86Vnni, &BTreeSet::new()).unwrap().unwrap();
+        let plan = Plan::new(&graph, &weights, &ranges, Target::X86Vnni, &BTreeSet::new())
+            .unwrap()
+            .unwrap();
         let mut moved = 0;
         for (id, node) in graph.iter() {
             if matches!(node.op, Op::SubsamplePad { .. }) {
@@ -144,6 +158,13 @@ mod tests {
         }
         let on = |target| Plan::new(&graph, &weights, &ranges, target, &BTreeSet::new()).unwrap();
         assert!(on(Target::Arm64Fp16).is_none());
-        assert!(on(Target::JetsonTensorrt).unwrap().layer(layers(&graph)[0]).unwrap().biases.is_none());
+        assert!(
+            on(Target::JetsonTensorrt)
+                .unwrap()
+                .layer(layers(&graph)[0])
+                .unwrap()
+                .biases
+                .is_none()
+        );
     }
 }

@@ -84,7 +84,11 @@ impl fmt::Display for QuantizeReport {
         if self.integer_layers > 0 {
             let (integer, float) = (self.integer_layers, self.float_layers.len());
             writeln!(f, "layers: {integer} with integers, {float} with floats")?;
-            writeln!(f, "calibration: {} over {} training images", self.calibration, self.calibration_images)?;
+            writeln!(
+                f,
+                "calibration: {} over {} training images",
+                self.calibration, self.calibration_images
+            )?;
         }
         for (name, pair) in [("validation", &self.validation), ("test", &self.test)] {
             writeln!(

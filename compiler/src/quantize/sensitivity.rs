@@ -49,7 +49,10 @@ pub(super) fn sensitivities(network: &Network<'_>, loader: &Loader) -> Result<Ve
 /// Squared difference over squared size, of logits without their image's mean, which softmax does not see.
 fn noise(reference: &[f32], changed: &[f32], classes: usize) -> f64 {
     let (mut difference, mut size) = (0.0, 0.0);
-    for (reference, changed) in reference.chunks_exact(classes.max(1)).zip(changed.chunks_exact(classes.max(1))) {
+    for (reference, changed) in reference
+        .chunks_exact(classes.max(1))
+        .zip(changed.chunks_exact(classes.max(1)))
+    {
         let mean = |logits: &[f32]| logits.iter().copied().map(f64::from).sum::<f64>() / logits.len() as f64;
         let means = (mean(reference), mean(changed));
         for (a, b) in reference.iter().zip(changed) {

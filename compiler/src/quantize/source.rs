@@ -34,10 +34,18 @@ impl Source {
     pub(super) fn open(bundle: &Path) -> Result<Self> {
         let model = Model::open(bundle)?;
         let manifest = bundle.join(MANIFEST_FILE);
-        let float = model.manifest().variants.iter().find(|variant| variant.precision == "fp32");
+        let float = model
+            .manifest()
+            .variants
+            .iter()
+            .find(|variant| variant.precision == "fp32");
         let float = float.ok_or_else(|| Error::malformed(&manifest, "a variant of precision fp32", "none"))?;
         let model = Model::open_variant(bundle, &float.name)?;
-        let recipe = model.manifest().provenance.get("recipe").and_then(|recipe| recipe.as_str());
+        let recipe = model
+            .manifest()
+            .provenance
+            .get("recipe")
+            .and_then(|recipe| recipe.as_str());
         let recipe = recipe.ok_or_else(|| {
             let expected = "provenance.recipe, from which the network is built anew (export the bundle again)";
             Error::malformed(&manifest, expected, "none")
@@ -77,7 +85,11 @@ fn floats(tensor: &TensorProto, file: &Path) -> Result<HostTensor> {
         .chunks_exact(size_of::<f32>())
         .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         .collect();
-    let elements = |shape: &[usize]| shape.iter().try_fold(1, |product: usize, dim| product.checked_mul(*dim));
+    let elements = |shape: &[usize]| {
+        shape
+            .iter()
+            .try_fold(1, |product: usize, dim| product.checked_mul(*dim))
+    };
     match shape {
         Some(shape) if tensor.data_type == DataType::FLOAT as i32 && elements(&shape) == Some(data.len()) => {
             Ok(HostTensor::new(shape, data))
@@ -85,7 +97,12 @@ fn floats(tensor: &TensorProto, file: &Path) -> Result<HostTensor> {
         _ => Err(Error::malformed(
             file,
             format!("floats as raw data in tensor \"{}\"", tensor.name.escape_debug()),
-            format!("type {}, dimensions {:?}, {} bytes", tensor.data_type, tensor.dims, tensor.raw_data.len()),
+            format!(
+                "type {}, dimensions {:?}, {} bytes",
+                tensor.data_type,
+                tensor.dims,
+                tensor.raw_data.len()
+            ),
         )),
     }
 }

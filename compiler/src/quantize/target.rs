@@ -166,7 +166,10 @@ mod tests {
                 let covered = activations.covered(affine);
                 // rounding the zero point moves the ends by half a step at most
                 let slack = affine.scale * 0.5001;
-                assert!(covered.low <= low + slack && covered.high >= high - slack, "{covered:?}");
+                assert!(
+                    covered.low <= low + slack && covered.high >= high - slack,
+                    "{covered:?}"
+                );
             }
         }
     }

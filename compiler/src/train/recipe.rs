@@ -229,7 +229,8 @@ impl Recipe {
     /// [`Error::Malformed`].
     pub fn from_toml(text: &str, file: &Path) -> Result<Self> {
         let parsed = toml::from_str(text);
-        parsed.map_err(|error| Error::malformed(file, "a recipe", error.message().lines().collect::<Vec<_>>().join(" ")))
+        parsed
+            .map_err(|error| Error::malformed(file, "a recipe", error.message().lines().collect::<Vec<_>>().join(" ")))
     }
 
     /// The first setting in which this recipe differs from that of a run, in words.

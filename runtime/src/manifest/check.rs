@@ -154,7 +154,12 @@ fn variant(at: &str, variant: &Variant) -> Result<(), Error> {
 
 fn golden(at: &str, golden: &Golden) -> Result<(), Error> {
     file(at, &golden.file, golden.size, &golden.sha256)?;
-    rule(golden.images > 0, format_args!("{at}.images"), "1 or more", golden.images)?;
+    rule(
+        golden.images > 0,
+        format_args!("{at}.images"),
+        "1 or more",
+        golden.images,
+    )?;
     let tolerance = golden.tolerance;
     rule(
         tolerance.is_finite() && tolerance >= 0.0,

@@ -1,8 +1,9 @@
 //! The range whose integers keep most of what the values' distribution tells: least Kullback-Leibler divergence.
 //!
-//! Source: Migacz 2017, "8-bit Inference with TensorRT", GPU Technology Conference; both ends are moved in alike.
+//! Source: Migacz 2017, "8-bit Inference with TensorRT", GPU Technology Conference, there for ranges symmetric about zero.
 
 use super::Range;
+use super::search::least_cost;
 use crate::quantize::histogram::Histogram;
 use crate::quantize::target::Activations;
 
@@ -13,16 +14,9 @@ const STEPS: u32 = 128;
 const FIRST: u32 = STEPS / 16;
 
 pub(super) fn range(values: &Histogram, activations: Activations) -> Range {
-    let whole = values.range();
-    let candidates = (FIRST..=STEPS).map(|step| {
-        let part = step as f32 / STEPS as f32;
-        let range = whole.scaled(part, part);
-        (divergence(values, range, activations), range)
-    });
-    candidates
-        .filter(|(divergence, _)| divergence.is_finite())
-        .min_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or(whole, |(_, range)| range)
+    least_cost(values.range(), activations, (FIRST, STEPS), |range| {
+        divergence(values, range, activations)
+    })
 }
 
 /// From the distribution that is cut off at the ends of the range, where the rest is piled up, to the one that integers

@@ -1,38 +1,22 @@
 //! The range with the least mean squared error.
 //!
 //! Within the range a value is rounded by up to half a step, which is `step^2 / 12` in the mean; outside it is moved to the
-//! nearer end. Both ends are searched in turn.
+//! nearer end.
 //!
 //! Source: Choukroun et al. 2019, "Low-bit Quantization of Neural Networks for Efficient Inference", arXiv:1902.06822.
 
 use super::Range;
+use super::search::least_cost;
 use crate::quantize::histogram::Histogram;
 use crate::quantize::target::Activations;
 
 /// Ends that are tried, as parts of the whole.
 const STEPS: u32 = 100;
 
-/// Searches of both ends; the second changes little, a third nothing.
-const ROUNDS: usize = 3;
-
 pub(super) fn range(values: &Histogram, activations: Activations) -> Range {
-    let whole = values.range();
-    let parts = || (1..=STEPS).map(|step| step as f32 / STEPS as f32);
-    let (mut low, mut high) = (1.0, 1.0);
-    let least = |candidates: &mut dyn Iterator<Item = (f32, f32)>| {
-        let costs = candidates.map(|(low, high)| (error(values, whole.scaled(low, high), activations), low, high));
-        costs.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, low, high)| (low, high))
-    };
-    if activations == Activations::Symmetric {
-        // one end decides the other
-        let both = least(&mut parts().map(|part| (part, part)));
-        return both.map_or(whole, |(low, high)| whole.scaled(low, high));
-    }
-    for _ in 0..ROUNDS {
-        (low, high) = least(&mut parts().map(|part| (low, part))).unwrap_or((low, high));
-        (low, high) = least(&mut parts().map(|part| (part, high))).unwrap_or((low, high));
-    }
-    whole.scaled(low, high)
+    least_cost(values.range(), activations, (1, STEPS), |range| {
+        error(values, range, activations)
+    })
 }
 
 /// Sum of squared errors; zeros have none.

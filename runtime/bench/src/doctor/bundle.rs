@@ -113,7 +113,11 @@ pub(super) fn examine(
     };
     let loaded = format!("variant {} loads", printable(&facts.variant));
     findings.push(engine::works(&session, &loaded));
-    facts.self_test = self_test(&mut session, model.manifest().golden_of(model.variant()).tolerance, findings);
+    facts.self_test = self_test(
+        &mut session,
+        model.manifest().golden_of(model.variant()).tolerance,
+        findings,
+    );
     (Some(facts), Some(session.provider().name()))
 }
 
