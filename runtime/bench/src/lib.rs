@@ -1,7 +1,10 @@
-//! Looks at the device that a bundle is to run on. The program `askd-bench` is a thin front of this library.
+//! Looks at the device that a bundle is to run on, and measures bundles there. The program `askd-bench` is a thin front of
+//! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together.
+//! a bundle together. [`measure::measure`] times runs in turn.
 
 pub mod doctor;
 pub mod machine;
+pub mod measure;
+mod text;
