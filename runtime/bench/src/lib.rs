@@ -2,9 +2,11 @@
 //! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together. [`measure::measure`] times runs in turn.
+//! a bundle together. [`measure::measure`] times runs in turn; [`tune::tune`] finds by that the variant and the number of
+//! threads that serve the machine best.
 
 pub mod doctor;
 pub mod machine;
 pub mod measure;
 mod text;
+pub mod tune;
