@@ -267,6 +267,24 @@ pub enum Error {
         /// The manifest's tolerance.
         tolerance: f32,
     },
+    /// A choice file is malformed, or follows a schema this version does not know.
+    ChoiceFormat {
+        /// The field, or `file`.
+        field: &'static str,
+        /// The rule.
+        expected: String,
+        /// The value, or the parser's words.
+        found: String,
+    },
+    /// A choice file was made for another bundle than the one at hand, or for an earlier version of it.
+    ChoiceStale {
+        /// The choice file.
+        path: PathBuf,
+        /// SHA-256 of the bundle's `askd.json`.
+        expected: String,
+        /// The one in the file.
+        found: String,
+    },
     /// Softmax was asked for with a temperature that is not a positive finite number.
     Temperature {
         /// The value.
@@ -472,6 +490,16 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "self test: golden image {image}: expected logits within {tolerance:e}, got a difference of {difference:e}"
+            ),
+            Self::ChoiceFormat { field, expected, found } => write!(
+                f,
+                "choice file: {field}: expected {expected}, got {found} (run `askd-bench tune` again)"
+            ),
+            Self::ChoiceStale { path, expected, found } => write!(
+                f,
+                "{}: expected a choice for the bundle whose askd.json has sha256 {expected}, got one for {found} (run \
+                 `askd-bench tune` again)",
+                path.display()
             ),
             Self::Temperature { found } => write!(f, "temperature: expected a positive finite number, got {found}"),
             Self::Logit { class, found } => write!(f, "logit of class {class}: expected a finite number, got {found}"),

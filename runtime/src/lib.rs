@@ -24,6 +24,7 @@
 //! Letters in shapes: N batch, C channels, H height, W width, K classes. Nothing here prints, logs or panics on what a
 //! file or a caller brings; every failure is an [`Error`].
 
+mod choice;
 mod digest;
 mod engine;
 mod error;
@@ -46,6 +47,7 @@ mod storage;
 mod text;
 mod top_k;
 
+pub use crate::choice::{CHOICE_SCHEMA, Choice};
 pub use crate::digest::sha256_hex;
 pub use crate::engine::Engine;
 pub use crate::error::Error;

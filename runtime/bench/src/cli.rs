@@ -4,7 +4,9 @@
 //! a flag.
 
 mod doctor;
+mod tune;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -12,7 +14,7 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-/// Looks a device over before a bundle runs on it.
+/// Looks a device over, and measures which variant of a bundle serves it best.
 #[derive(Debug, Parser)]
 #[command(name = "askd-bench", version, max_term_width = 100)]
 struct Cli {
@@ -26,6 +28,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Doctor(doctor::Args),
+    Tune(tune::Args),
 }
 
 /// What a command prints, text for people or the same as JSON, and how it ends.
@@ -36,12 +39,27 @@ struct Output {
 }
 
 impl Output {
-    fn new(text: impl Into<String>, value: &impl Serialize, exit_code: u8) -> Result<Self, serde_json::Error> {
+    fn new(text: impl Into<String>, value: &impl Serialize, exit_code: u8) -> Result<Self, Failure> {
         Ok(Self {
             text: text.into(),
-            json: serde_json::to_string_pretty(value)?,
+            json: serde_json::to_string_pretty(value).map_err(Failure::to_print)?,
             exit_code,
         })
+    }
+}
+
+/// Why a command has nothing to print.
+struct Failure {
+    text: String,
+    exit_code: u8,
+}
+
+impl Failure {
+    fn to_print(error: impl Display) -> Self {
+        Self {
+            text: format!("standard output: {error}"),
+            exit_code: 1,
+        }
     }
 }
 
@@ -52,21 +70,23 @@ pub(crate) fn main() -> ExitCode {
     };
     let output = match cli.command {
         Command::Doctor(args) => doctor::run(args),
+        Command::Tune(args) => tune::run(args),
     };
-    let printed = output.map_err(io::Error::other).and_then(|output| {
-        let text = if cli.json { &output.json } else { &output.text };
-        match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
-            // a reader such as `head` that has seen enough is no failure
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(output.exit_code),
-        }
-    });
-    match printed {
+    match output.and_then(|output| print(&output, cli.json)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("error: standard output: {error}");
-            ExitCode::from(1)
+        Err(Failure { text, exit_code }) => {
+            eprintln!("error: {text}");
+            ExitCode::from(exit_code)
         }
+    }
+}
+
+fn print(output: &Output, json: bool) -> Result<u8, Failure> {
+    let text = if json { &output.json } else { &output.text };
+    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+        // a reader such as `head` that has seen enough is no failure
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::to_print(error)),
+        _ => Ok(output.exit_code),
     }
 }
 

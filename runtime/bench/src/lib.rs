@@ -1,7 +1,12 @@
-//! Looks at the device that a bundle is to run on. The program `askd-bench` is a thin front of this library.
+//! Looks at the device that a bundle is to run on, and measures bundles there. The program `askd-bench` is a thin front of
+//! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together.
+//! a bundle together. [`measure::measure`] times runs in turn; [`tune::tune`] finds by that the variant and the number of
+//! threads that serve the machine best.
 
 pub mod doctor;
 pub mod machine;
+pub mod measure;
+mod text;
+pub mod tune;

@@ -76,4 +76,15 @@ impl Machine {
         let in_group = self.cgroup.as_ref().and_then(|group| group.memory_room_bytes);
         [self.memory.available_bytes, in_group].into_iter().flatten().min()
     }
+
+    /// Threads that can run at once: the processors that this process may use, or fewer where its control group has less
+    /// time than they have; `None` if neither is told.
+    pub fn usable_cores(&self) -> Option<u64> {
+        let processors = self.cores.allowed.as_ref().or(self.cores.online.as_ref());
+        let quota = match self.cgroup.as_ref().and_then(|group| group.cpus) {
+            Some(Bound::At(processors)) => Some(processors.floor().max(1.0) as u64),
+            Some(Bound::Unlimited) | None => None,
+        };
+        [processors.map(|set| set.count), quota].into_iter().flatten().min()
+    }
 }

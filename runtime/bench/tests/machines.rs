@@ -233,6 +233,22 @@ fn a_containers_limits_count_not_the_servers() {
 }
 
 #[test]
+fn usable_cores_are_the_least_that_affinity_and_quota_leave() {
+    assert_eq!(raspberry_pi_4().usable_cores(), Some(4));
+    assert_eq!(container().usable_cores(), Some(2));
+    let board = Tree::new();
+    board
+        .arm_board(4, "0xd08", "fp asimd", "2.36")
+        .file("sys/fs/cgroup/user.slice/session-1.scope/cpu.max", "50000 100000\n");
+    // half a processor still runs one thread
+    assert_eq!(board.read().usable_cores(), Some(1));
+    board.file("proc/self/status", "Cpus_allowed_list:\t0,2\n");
+    board.file("sys/fs/cgroup/user.slice/session-1.scope/cpu.max", "300000 100000\n");
+    assert_eq!(board.read().usable_cores(), Some(2));
+    assert_eq!(Tree::new().read().usable_cores(), None);
+}
+
+#[test]
 fn an_empty_tree_is_missing_throughout() {
     let machine = Tree::new().read();
     let json = serde_json::to_value(&machine).unwrap();

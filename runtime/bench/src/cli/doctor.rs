@@ -6,7 +6,7 @@ use askd_bench::doctor::{Demand, examine};
 use askd_bench::machine::Machine;
 use askd_runtime::Provider;
 
-use super::Output;
+use super::{Failure, Output};
 
 /// Look over engine and machine, and tell whether a bundle can run here and what to do where it cannot
 ///
@@ -34,7 +34,7 @@ pub(super) struct Args {
     provider: Provider,
 }
 
-pub(super) fn run(args: Args) -> Result<Output, serde_json::Error> {
+pub(super) fn run(args: Args) -> Result<Output, Failure> {
     let machine = Machine::read(Path::new("/"));
     let demand = Demand {
         bundle: args.bundle,

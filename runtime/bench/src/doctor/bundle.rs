@@ -9,9 +9,9 @@ use super::Demand;
 use super::engine::{self, options};
 use super::finding::{Cause, Finding};
 use super::opset::{self, Support};
-use super::table::bytes;
 use super::target;
 use crate::machine::Machine;
+use crate::text::{bytes, printable};
 
 /// A bundle whose files are what its manifest says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -254,9 +254,4 @@ fn self_test(session: &mut Session, tolerance: f32, findings: &mut Vec<Finding>)
             None
         }
     }
-}
-
-/// Text from a file, fit for a line.
-fn printable(text: &str) -> String {
-    text.escape_debug().to_string()
 }

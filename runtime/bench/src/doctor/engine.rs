@@ -27,7 +27,7 @@ pub struct EngineFacts {
 }
 
 impl EngineFacts {
-    pub(super) fn of(engine: &Engine) -> Self {
+    pub(crate) fn of(engine: &Engine) -> Self {
         Self {
             path: engine.path().display().to_string(),
             version: engine.version().map(str::to_owned),

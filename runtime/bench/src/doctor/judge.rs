@@ -3,9 +3,9 @@
 //! What only some boards have is `ok` where it is missing; what every Linux system tells is worth a note.
 
 use crate::machine::{Bound, Cgroup, CpuSet, FrequencyPolicy, Libc, LibcKind, Machine};
+use crate::text::bytes;
 
 use super::finding::Finding;
-use super::table::bytes;
 
 /// Oldest glibc that ONNX Runtime's own packages run on: their platform tag is `manylinux_2_28`.
 const GLIBC_OF_PACKAGES: (u32, u32) = (2, 28);

@@ -1,0 +1,86 @@
+//! Times of one subject's runs.
+
+use serde::Serialize;
+
+/// Times of a subject's runs, in the order in which they were made; never none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    nanoseconds: Vec<u64>,
+    runs_per_sitting: usize,
+}
+
+/// What is told of [`Samples`]; percentiles are nearest ranks, times that were really measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Summary {
+    /// Timed runs.
+    pub runs: usize,
+    /// Median, in milliseconds.
+    pub p50_ms: f64,
+    /// 90th percentile, in milliseconds.
+    pub p90_ms: f64,
+    /// 99th percentile, in milliseconds.
+    pub p99_ms: f64,
+}
+
+impl Samples {
+    /// Samples of these times, of which so many each (1 or more; the last may be fewer) come from one sitting: from one start
+    /// of the subject. `None` if there are none.
+    pub fn new(nanoseconds: Vec<u64>, runs_per_sitting: usize) -> Option<Self> {
+        (!nanoseconds.is_empty() && runs_per_sitting > 0).then_some(Self {
+            nanoseconds,
+            runs_per_sitting,
+        })
+    }
+
+    /// The times, in nanoseconds.
+    pub fn nanoseconds(&self) -> &[u64] {
+        &self.nanoseconds
+    }
+
+    /// How many of them come from one sitting.
+    pub fn runs_per_sitting(&self) -> usize {
+        self.runs_per_sitting
+    }
+
+    /// Count and percentiles.
+    pub fn summary(&self) -> Summary {
+        let mut sorted = self.nanoseconds.clone();
+        sorted.sort_unstable();
+        let milliseconds = |share| percentile(&sorted, share) as f64 / 1e6;
+        Summary {
+            runs: sorted.len(),
+            p50_ms: milliseconds(0.5),
+            p90_ms: milliseconds(0.9),
+            p99_ms: milliseconds(0.99),
+        }
+    }
+}
+
+/// The least of the `sorted` times that at least `share` of them do not exceed: nearest rank; 0 of none.
+pub(super) fn percentile(sorted: &[u64], share: f64) -> u64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let mut times: Vec<u64> = (1..=100).rev().map(|time| time * 1_000_000).collect();
+        let summary = Samples::new(times.clone(), 100).unwrap().summary();
+        let expected = Summary {
+            runs: 100,
+            p50_ms: 50.0,
+            p90_ms: 90.0,
+            p99_ms: 99.0,
+        };
+        assert_eq!(summary, expected);
+        times.push(1_000_000_000);
+        assert_eq!(Samples::new(times, 100).unwrap().summary().p50_ms, 51.0);
+        let one = Samples::new(vec![7], 1).unwrap().summary();
+        assert_eq!((one.p50_ms, one.p99_ms), (7e-6, 7e-6));
+        assert_eq!((Samples::new(Vec::new(), 1), Samples::new(vec![7], 0)), (None, None));
+    }
+}

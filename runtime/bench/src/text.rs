@@ -1,0 +1,92 @@
+//! Text for people: lines of a terminal's width, and numbers in words.
+
+use std::fmt;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// Writes `text` behind `head`, with further lines indented by the head's width. A word that is too long stays whole.
+pub(crate) fn write_wrapped(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+    let indent = head.chars().count();
+    let mut column = indent;
+    f.write_str(head)?;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            write!(f, "\n{:indent$}", "")?;
+            column = indent;
+        } else if index > 0 {
+            f.write_str(" ")?;
+            column += 1;
+        }
+        f.write_str(word)?;
+        column += length;
+    }
+    f.write_str("\n")
+}
+
+/// `n` bytes in the largest binary unit that makes it 1 or more.
+pub(crate) fn bytes(n: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut name = "B";
+    for unit in units {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        name = unit;
+    }
+    if name == "B" {
+        format!("{n} B")
+    } else {
+        format!("{value:.1} {name}")
+    }
+}
+
+/// Text from a file, fit for a line.
+pub(crate) fn printable(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Wrapped(&'static str, String);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_wrapped(f, self.0, &self.1)
+        }
+    }
+
+    #[test]
+    fn lines_end_by_column_80_and_long_words_stay_whole() {
+        let text = Wrapped("head ", "word ".repeat(40)).to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines.len() == 3 && lines.iter().all(|line| line.len() <= WIDTH),
+            "{text}"
+        );
+        assert!(lines.iter().skip(1).all(|line| line.starts_with("     word")), "{text}");
+        let path = "x".repeat(100);
+        assert_eq!(
+            Wrapped("h ", format!("a {path} b")).to_string(),
+            format!("h a\n  {path}\n  b\n")
+        );
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_largest_unit() {
+        for (n, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (1 << 30, "1.0 GiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(bytes(n), text);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A report for people: two tables, then what became of each candidate.
+
+use std::fmt;
+
+use super::candidate::Candidate;
+use super::{Report, Verdict};
+use crate::text::{printable, write_wrapped};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.candidates.iter().map(latency).collect();
+        write_table(
+            f,
+            [
+                "variant", "threads", "p50 ms", "p90", "p99", "ratio", "top-1 %", "verdict",
+            ],
+            rows,
+        )?;
+        writeln!(f)?;
+        let rows = self.candidates.iter().map(start).collect();
+        write_table(
+            f,
+            ["variant", "threads", "open and verify ms", "session", "first run"],
+            rows,
+        )?;
+        writeln!(f)?;
+        for candidate in &self.candidates {
+            write_wrapped(f, &format!("{}: ", candidate.label()), &candidate.reason)?;
+        }
+        if let Some(warning) = &self.engine.warning {
+            write_wrapped(f, "warning: ", warning)?;
+        }
+        if self.warm_up.is_some_and(|warm_up| !warm_up.stable) {
+            write_wrapped(
+                f,
+                "note: ",
+                "the medians had not settled when the warm-up ended; `askd-bench doctor` may tell why",
+            )?;
+        }
+        let chosen = self
+            .candidates
+            .iter()
+            .find(|candidate| candidate.verdict == Verdict::Chosen);
+        match (chosen, &self.choice_file) {
+            (Some(chosen), Some(file)) => writeln!(f, "choice: {}, stored in {file}", chosen.label()),
+            _ => writeln!(
+                f,
+                "choice: none, every candidate is refused; exit code {}",
+                self.exit_code
+            ),
+        }
+    }
+}
+
+fn latency(candidate: &Candidate) -> [String; 8] {
+    let time = |time: Option<f64>| number(time, 3);
+    let latency = candidate.latency;
+    [
+        printable(&candidate.variant),
+        candidate.threads.to_string(),
+        time(latency.map(|latency| latency.p50_ms)),
+        time(latency.map(|latency| latency.p90_ms)),
+        time(latency.map(|latency| latency.p99_ms)),
+        number(candidate.ratio.map(|ratio| ratio.value), 3),
+        number(candidate.accuracy.as_ref().map(|accuracy| accuracy.top1), 2),
+        candidate.verdict.name().to_owned(),
+    ]
+}
+
+fn start(candidate: &Candidate) -> [String; 5] {
+    let start = candidate.start;
+    [
+        printable(&candidate.variant),
+        candidate.threads.to_string(),
+        number(start.map(|start| start.open_ms), 2),
+        number(start.map(|start| start.session_ms), 2),
+        number(start.map(|start| start.first_run_ms), 2),
+    ]
+}
+
+/// `value` with so many decimals; a dash where there is none.
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Writes columns as wide as their widest cell: the first to the left, the others to the right.
+fn write_table<const N: usize>(f: &mut fmt::Formatter<'_>, head: [&str; N], rows: Vec<[String; N]>) -> fmt::Result {
+    let head = head.map(str::to_owned);
+    let mut widths = [0; N];
+    for row in rows.iter().chain([&head]) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in [&head].into_iter().chain(&rows) {
+        let mut line = format!("{:<width$}", row[0], width = widths[0]);
+        for (cell, width) in row.iter().zip(widths).skip(1) {
+            line += &format!("  {cell:>width$}");
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
