@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use askd_models::LOGITS;
-use askd_runtime::{Model, Preprocess, Session, SessionOptions};
+use askd_runtime::{ElementType, Model, Preprocess, Session, SessionOptions};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -136,11 +136,14 @@ pub fn predict(network: &mut Network, loader: &Loader) -> Result<Predictions> {
     Ok(predictions)
 }
 
-/// Logits of all images of a loader through ONNX Runtime, one image at a time.
+/// Logits of all images of a loader through ONNX Runtime, one image at a time; as pixels, where the model takes those.
 ///
 /// # Errors
 /// [`crate::Error::Runtime`], and what the loader meets.
 pub fn predict_session(session: &mut Session, loader: &Loader) -> Result<Predictions> {
+    if session.interface().data_type == ElementType::U8 {
+        return predict_pixels(session, loader);
+    }
     let mut predictions = Predictions {
         logits: Vec::new(),
         labels: Vec::new(),
@@ -155,6 +158,21 @@ pub fn predict_session(session: &mut Session, loader: &Loader) -> Result<Predict
         predictions.labels.extend(batch.labels);
     }
     Ok(predictions)
+}
+
+fn predict_pixels(session: &mut Session, Loader { set, preprocess, .. }: &Loader) -> Result<Predictions> {
+    let mut preprocess = preprocess.clone();
+    let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
+    let classes = session.interface().classes;
+    let mut logits = vec![0.0; set.len() * classes];
+    for (position, logits) in logits.chunks_exact_mut(classes).enumerate() {
+        preprocess.apply_u8(&set.as_image(position, &mut buffer)?, &mut pixels)?;
+        session.run_u8(&pixels, logits)?;
+    }
+    Ok(Predictions {
+        logits,
+        labels: (0..set.len()).map(|position| set.label(position)).collect(),
+    })
 }
 
 /// Logits of a set of images through a bundle: its preprocessing, its model, ONNX Runtime.

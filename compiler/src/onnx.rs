@@ -15,10 +15,11 @@ use std::collections::BTreeMap;
 
 use askd_models::{Graph, LOGITS, Op, Shape};
 use askd_runtime::Batch;
+use onnx_protobuf::tensor_proto::DataType;
 use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
 use onnx_protobuf::{
     Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_proto, type_proto,
+    type_proto,
 };
 
 pub use info::ModelInfo;
@@ -37,7 +38,7 @@ pub const OPSET: u32 = 17;
 /// Source: <https://github.com/onnx/onnx/blob/main/docs/Versioning.md>.
 pub const IR_VERSION: u32 = 8;
 
-/// Name of the model's input, the normalised image.
+/// Name of the model's input, the image.
 pub const INPUT: &str = "image";
 
 /// Symbol of the batch dimension of a model with a dynamic batch.
@@ -49,7 +50,8 @@ const BATCH_SYMBOL: &str = "N";
 /// keep their checkpoint names. What the logits do not need is not written.
 ///
 /// # Shapes
-/// - input `image`: f32 `(N, C, H, W)`, normalised; N is 1 or free, as `info.batch` says
+/// - input `image`: f32 `(N, C, H, W)`, normalised, or u8 `(N, H, W, C)` of raw pixels, if that is what the graph takes
+///   ([`Graph::takes_pixels`]); N is 1 or free, as `info.batch` says
 /// - output `logits`: f32 `(N, K)`
 ///
 /// # Errors
@@ -77,8 +79,12 @@ pub fn write_model(graph: &Graph, weights: &Weights, info: &ModelInfo) -> Result
 
     let mut proto = emitter.finish();
     proto.name = graph.name().to_owned();
-    proto.input = vec![value_info(INPUT, info.batch, &graph.input_shape())];
-    proto.output = vec![value_info(LOGITS, info.batch, &[classes])];
+    let [channels, height, width] = graph.input_shape();
+    proto.input = vec![match graph.takes_pixels() {
+        true => value_info(INPUT, DataType::UINT8, info.batch, &[height, width, channels]),
+        false => value_info(INPUT, DataType::FLOAT, info.batch, &[channels, height, width]),
+    }];
+    proto.output = vec![value_info(LOGITS, DataType::FLOAT, info.batch, &[classes])];
     let model = ModelProto {
         ir_version: i64::from(IR_VERSION),
         opset_import: vec![OperatorSetIdProto {
@@ -120,8 +126,8 @@ fn value_names(graph: &Graph) -> Result<Vec<String>> {
     graph.iter().map(name).collect()
 }
 
-/// A float tensor with the batch before `dims`.
-fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
+/// A tensor with the batch before `dims`.
+fn value_info(name: &str, data_type: DataType, batch: Batch, dims: &[usize]) -> ValueInfoProto {
     let first = match batch {
         Batch::One => dimension::Value::DimValue(1),
         Batch::Dynamic => dimension::Value::DimParam(BATCH_SYMBOL.to_owned()),
@@ -136,7 +142,7 @@ fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
         ..TensorShapeProto::default()
     };
     let tensor = type_proto::Tensor {
-        elem_type: tensor_proto::DataType::FLOAT as i32,
+        elem_type: data_type as i32,
         shape: Some(shape).into(),
         ..type_proto::Tensor::default()
     };
@@ -152,12 +158,15 @@ fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
 }
 
 fn describe(graph: &Graph, classes: usize) -> String {
+    let shape = Shape::Map(graph.input_shape());
+    let input = match graph.takes_pixels() {
+        true => format!("u8 (N, H, W, C), raw pixels of (C, H, W) = {shape}"),
+        false => format!("f32 (N, C, H, W) of {shape}, normalised as metadata \"preprocessing\" says"),
+    };
     format!(
-        "{}, an image classifier of {classes} classes. Input \"{INPUT}\": f32 (N, C, H, W) of {}, normalised as metadata \
-         \"preprocessing\" says. Output \"{LOGITS}\": f32 (N, K), scores before softmax in the order of metadata \
-         \"labels\".",
+        "{}, an image classifier of {classes} classes. Input \"{INPUT}\": {input}. Output \"{LOGITS}\": f32 (N, K), scores \
+         before softmax in the order of metadata \"labels\".",
         graph.name(),
-        Shape::Map(graph.input_shape()),
     )
 }
 

@@ -71,6 +71,12 @@ impl<'a> Emitter<'a> {
         Ok(names)
     }
 
+    /// Appends one tensor that a node owns as an initialiser of another shape, with as many values.
+    pub(super) fn parameter_as(&mut self, name: &str, shape: &[usize]) -> Result<()> {
+        let values = &self.weights[name].data;
+        self.floats(name, shape, values)
+    }
+
     /// Appends a float initialiser.
     pub(super) fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 /// [`Error::Runtime`] if the runtime would refuse the bytes, [`Error::InvalidValue`] if they are no ONNX model to protobuf.
 pub(crate) fn read_model(bytes: &[u8]) -> Result<(OnnxVersions, ModelProto)> {
     let versions = OnnxVersions::read(bytes)?;
-    let model = ModelProto::parse_from_bytes(bytes).map_err(|error| Error::invalid("ONNX model", "a ModelProto", error))?;
+    let model =
+        ModelProto::parse_from_bytes(bytes).map_err(|error| Error::invalid("ONNX model", "a ModelProto", error))?;
     Ok((versions, model))
 }
