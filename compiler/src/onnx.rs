@@ -1,8 +1,8 @@
 //! Writes a graph as an ONNX model.
 //!
 //! The model stands alone: what it is, its labels and its preprocessing are in its metadata, so any ONNX tool can use
-//! it. The same graph, weights and [`ModelInfo`] give the same bytes. Files are only written here, never parsed: the
-//! protobuf library in use is not safe with foreign files (RUSTSEC-2024-0437).
+//! it. The same graph, weights and [`ModelInfo`] give the same bytes. Files are parsed only after the runtime's own reader
+//! has passed them: the protobuf library in use is not safe with foreign files (RUSTSEC-2024-0437).
 //!
 //! To add an operation: a file in `ops/` that opens with the link to its ONNX page and its opset, and one arm in
 //! `ops.rs`.
@@ -10,6 +10,7 @@
 mod emitter;
 mod info;
 mod ops;
+mod read;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use onnx_protobuf::{
 };
 
 pub use info::ModelInfo;
+pub(crate) use read::read_model;
 
 use self::emitter::{Emitter, Step};
 use crate::weights::{self, Weights};

@@ -220,9 +220,22 @@ impl Recipe {
     pub fn load(run: &Path) -> Result<Self> {
         let path = run.join(RECIPE_FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        let parsed = toml::from_str(&text);
-        parsed
-            .map_err(|error| Error::malformed(&path, "a recipe", error.message().lines().collect::<Vec<_>>().join(" ")))
+        Self::parse(&text, &path)
+    }
+
+    /// A recipe from its text, which comes from `origin`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn parse(text: &str, origin: &Path) -> Result<Self> {
+        let parsed = toml::from_str(text);
+        parsed.map_err(|error| {
+            Error::malformed(
+                origin,
+                "a recipe",
+                error.message().lines().collect::<Vec<_>>().join(" "),
+            )
+        })
     }
 
     /// The first setting in which this recipe differs from that of a run, in words.
