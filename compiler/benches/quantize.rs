@@ -138,7 +138,8 @@ fn theirs(bundle: &Path, data: &DataSpec, python: &str, target: Target, folder: 
         .expect("Python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files = String::from_utf8_lossy(&output.stdout).into_owned();
-    let files = files.lines().map(Path::new);
+    // the quantiser itself prints advice
+    let files = files.lines().filter(|line| line.ends_with(".onnx")).map(Path::new);
     let candidate = |path: &Path| {
         let method = path.file_stem().unwrap_or_default().to_string_lossy();
         Candidate::new(&format!("onnxruntime, {method}"), fs::read(path).expect("a model"))

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use askd_models::{Graph, Shape};
 use askd_runtime::{
-    Accuracy, Batch, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Model, Output, Resize,
-    ResizeMethod, SCHEMA, SessionOptions, Variant,
+    Accuracy, Batch, ElementType, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Model,
+    Output, Resize, ResizeMethod, SCHEMA, SessionOptions, Variant,
 };
 use serde_json::{Map, Value};
 
@@ -59,6 +59,7 @@ pub fn input_of(shape: [usize; 3], mean: &[f32], std: &[f32]) -> Input {
     Input {
         name: onnx::INPUT.to_owned(),
         layout: Layout::Nchw,
+        data_type: ElementType::F32,
         shape,
         mean: mean.to_vec(),
         std: std.to_vec(),
@@ -142,6 +143,17 @@ fn check(spec: &BundleSpec<'_>) -> Result<()> {
         let (expected, got) = (Shape::Map(shape), Shape::Map(spec.input.shape));
         return Err(Error::invalid("input.shape", format!("the network's {expected}"), got));
     }
+    let expected = match spec.graph.takes_pixels() {
+        true => ElementType::U8,
+        false => ElementType::F32,
+    };
+    if spec.input.data_type != expected {
+        return Err(Error::invalid(
+            "input.data_type",
+            format!("the network's {expected}"),
+            spec.input.data_type,
+        ));
+    }
     if spec.input.name != onnx::INPUT {
         return Err(Error::invalid("input.name", onnx::INPUT, &spec.input.name));
     }
@@ -151,10 +163,11 @@ fn check(spec: &BundleSpec<'_>) -> Result<()> {
         return Err(Error::invalid("labels", expected, spec.labels.len()));
     }
     let [_, golden @ ..] = spec.golden.shape();
-    if golden != shape || spec.golden.classes() != classes {
+    let images = spec.input.tensor_shape();
+    if golden != images || spec.golden.classes() != classes {
         return Err(Error::invalid(
             "golden data",
-            format!("images {} with {classes} logits each", Shape::Map(shape)),
+            format!("images {} with {classes} logits each", Shape::Map(images)),
             format!("{} with {}", Shape::Map(golden), spec.golden.classes()),
         ));
     }

@@ -1,7 +1,7 @@
 //! Accuracy of a network on a data set.
 
 use askd_models::LOGITS;
-use askd_runtime::{Model, Preprocess, Session, SessionOptions};
+use askd_runtime::{ElementType, Model, Preprocess, Session, SessionOptions};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -134,25 +134,50 @@ pub fn predict(network: &mut Network, loader: &Loader) -> Result<Predictions> {
     Ok(predictions)
 }
 
-/// Logits of all images of a loader through ONNX Runtime, one image at a time.
+/// Logits of all images of a loader through ONNX Runtime, one image at a time; as pixels, where the model takes those.
 ///
 /// # Errors
 /// [`crate::Error::Runtime`], and what the loader meets.
 pub fn predict_session(session: &mut Session, loader: &Loader) -> Result<Predictions> {
-    let mut predictions = Predictions {
-        logits: Vec::new(),
-        labels: Vec::new(),
-    };
-    let mut logits = vec![0.0; session.interface().classes];
+    let mut logits = Vec::new();
+    let labels = run_images(session, loader, |output| {
+        logits.extend(output);
+        Ok(())
+    })?;
+    Ok(Predictions { logits, labels })
+}
+
+/// Runs each image of a loader, shows `see` what the model gives for it, and gives the labels.
+///
+/// # Errors
+/// [`crate::Error::Runtime`], what the loader meets, and what `see` gives.
+pub(crate) fn run_images(
+    session: &mut Session,
+    loader: &Loader,
+    mut see: impl FnMut(&[f32]) -> Result<()>,
+) -> Result<Vec<u32>> {
+    let mut output = vec![0.0; session.interface().classes];
+    if session.interface().data_type == ElementType::U8 {
+        let Loader { set, preprocess, .. } = loader;
+        let mut preprocess = preprocess.clone();
+        let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
+        for position in 0..set.len() {
+            preprocess.apply_u8(&set.as_image(position, &mut buffer)?, &mut pixels)?;
+            session.run_u8(&pixels, &mut output)?;
+            see(&output)?;
+        }
+        return Ok((0..set.len()).map(|position| set.label(position)).collect());
+    }
+    let mut labels = Vec::new();
     for batch in loader.epoch(0, 0)? {
         let batch = batch?;
         for image in batch.images.chunks_exact(batch.images.len() / batch.len().max(1)) {
-            session.run(image, &mut logits)?;
-            predictions.logits.extend(&logits);
+            session.run(image, &mut output)?;
+            see(&output)?;
         }
-        predictions.labels.extend(batch.labels);
+        labels.extend(batch.labels);
     }
-    Ok(predictions)
+    Ok(labels)
 }
 
 /// Logits of a set of images through a bundle's variant: its preprocessing, its model, ONNX Runtime.

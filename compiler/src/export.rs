@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use askd_models::Graph;
-use askd_runtime::{Accuracy, Batch, GoldenData, Session, SessionOptions};
+use askd_runtime::{Accuracy, Batch, ElementType, GoldenData, Input, Session, SessionOptions};
 use candle_core::{DType, Device};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,9 +17,10 @@ use crate::distill::Distillation;
 use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict, predict_session};
 use crate::nn::Network;
 use crate::onnx::{ModelInfo, write_model};
+use crate::passes::{Pipeline, take_pixels};
 use crate::train::{BEST_WEIGHTS, RESULT_FILE, Recipe, RunResult};
 use crate::weights::{Weights, import};
-use crate::{Error, Result, files, passes};
+use crate::{Error, Result, files};
 
 /// Images whose outputs a bundle carries for its self-test.
 const GOLDEN_IMAGES: usize = 8;
@@ -47,6 +48,23 @@ pub struct ExportOptions {
     pub sequence: u64,
     /// Data whose test images check the export, instead of the recipe's.
     pub data: Option<DataSpec>,
+    /// Graph passes between the trained network and the model.
+    pub passes: Pipeline,
+    /// What the model takes: normalised images, or pixels that it normalises itself.
+    pub input: ElementType,
+}
+
+impl Default for ExportOptions {
+    /// One normalised image a run, sequence 1, checked on the recipe's data, after all passes.
+    fn default() -> Self {
+        Self {
+            batch: Batch::One,
+            sequence: 1,
+            data: None,
+            passes: Pipeline::all(),
+            input: ElementType::F32,
+        }
+    }
 }
 
 /// What was written, and how it was checked.
@@ -106,13 +124,13 @@ impl Source {
         })
     }
 
-    /// The network as it ships: nothing but what the logits need, batch norm folded.
+    /// The network as it ships: on the input that is asked for, after the passes.
     ///
     /// # Errors
     /// [`Error::Network`] if the graph has no logits.
-    pub fn compiled(&self) -> Result<(Graph, Weights)> {
+    pub fn compiled(&self, options: &ExportOptions) -> Result<(Graph, Weights)> {
         let mut weights = self.weights.clone();
-        let graph = passes::run_all(&self.graph, &mut weights)?;
+        let graph = compile(&self.recipe, &self.graph, &mut weights, options.input, &options.passes)?;
         Ok((graph, weights))
     }
 
@@ -120,10 +138,18 @@ impl Source {
     ///
     /// # Errors
     /// As [`write_model`].
-    pub fn onnx(&self, batch: Batch, labels: &[String]) -> Result<Vec<u8>> {
-        let (graph, weights) = self.compiled()?;
-        let info = ModelInfo::new(batch).describe(&self.recipe.input_contract(), labels, self.temperature())?;
+    pub fn onnx(&self, options: &ExportOptions, labels: &[String]) -> Result<Vec<u8>> {
+        let (graph, weights) = self.compiled(options)?;
+        let info = ModelInfo::new(options.batch).describe(&self.input(options.input), labels, self.temperature())?;
         write_model(&graph, &weights, &info)
+    }
+
+    /// The input contract of a model of that input.
+    fn input(&self, data_type: ElementType) -> Input {
+        match data_type {
+            ElementType::U8 => self.recipe.input_contract().of_pixels(),
+            _ => self.recipe.input_contract(),
+        }
     }
 
     /// Divisor of the logits before softmax.
@@ -144,11 +170,14 @@ impl Source {
         &self.recipe
     }
 
-    fn provenance(&self) -> Result<Map<String, Value>> {
+    fn provenance(&self, options: &ExportOptions) -> Result<Map<String, Value>> {
         let bytes = std::fs::read(&self.weights_file).map_err(Error::io(&self.weights_file))?;
         let mut facts = Map::new();
         facts.insert("weights_sha256".to_owned(), json!(askd_runtime::sha256_hex(&bytes)));
         facts.insert("data".to_owned(), json!(self.recipe.data.kind.name()));
+        // recipe and passes give the graph again, which whoever compiles the bundle further needs
+        facts.insert("recipe".to_owned(), json!(self.recipe.to_toml()?));
+        facts.insert("passes".to_owned(), json!(options.passes.names()));
         if let Some(result) = &self.result {
             facts.insert("seed".to_owned(), json!(result.seed));
             facts.insert("data_sha256".to_owned(), json!(result.data_digest));
@@ -166,17 +195,35 @@ impl Source {
     }
 }
 
+/// From the network of `recipe` as it trained to the one that ships: made to take pixels where that is asked for, then the
+/// passes. What a bundle records (`recipe`, `passes`, its input) gives its graph again.
+///
+/// # Errors
+/// Those of the passes, and [`Error::WeightsMismatch`] if `weights` are not the graph's.
+pub fn compile(
+    recipe: &Recipe,
+    graph: &Graph,
+    weights: &mut Weights,
+    input: ElementType,
+    passes: &Pipeline,
+) -> Result<Graph> {
+    match input {
+        ElementType::U8 => passes.run(&take_pixels(graph, weights, &recipe.mean, &recipe.std)?, weights),
+        _ => passes.run(graph, weights),
+    }
+}
+
 /// Compiles `source` to the bundle `out`.
 ///
 /// # Errors
 /// [`Error::GateFailed`] if the runtime's logits are not the trainer's within [`TOLERANCE`] or the class of any test image
 /// differs; then nothing is written.
 pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Exported> {
-    let (graph, weights) = source.compiled()?;
+    let (graph, weights) = source.compiled(options)?;
     let data = options.data.as_ref().unwrap_or(&source.recipe.data);
     let test = data.load(Part::Test)?;
     source.recipe.check_images(&test)?;
-    let model = source.onnx(options.batch, &test.classes)?;
+    let model = source.onnx(options, &test.classes)?;
     let (parity, runtime) = compare(source, &model, &test)?;
     check_parity(&parity)?;
 
@@ -191,14 +238,14 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
         graph: &graph,
         weights: &weights,
         batch: options.batch,
-        input: source.recipe.input_contract(),
+        input: source.input(options.input),
         labels: test.classes.to_vec(),
         temperature: source.temperature(),
         accuracy: vec![measured],
-        golden: &golden(source, &test)?,
+        golden: &golden(source, &test, options.input)?,
         sequence: options.sequence,
         device_class: "generic".to_owned(),
-        provenance: source.provenance()?,
+        provenance: source.provenance(options)?,
     };
     let manifest = write_bundle(out, &spec)?;
     let bytes = manifest.variants.first().map_or(0, |variant| variant.size) as usize;
@@ -265,18 +312,25 @@ fn check_parity(parity: &Parity) -> Result<()> {
     })
 }
 
-/// The first images of the test part with the trainer's logits for them.
-fn golden(source: &Source, test: &ImageSet) -> Result<GoldenData> {
+/// The first images of the test part, as a model of that input takes them, with the trainer's logits for them.
+fn golden(source: &Source, test: &ImageSet, input: ElementType) -> Result<GoldenData> {
     let images = test.select(0..test.len().min(GOLDEN_IMAGES));
     let loader = Loader::plain(images, source.recipe.preprocess()?, GOLDEN_IMAGES);
     let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
-    for batch in loader.epoch(0, 0)? {
-        inputs.extend(batch?.images);
+    if input == ElementType::U8 {
+        let mut buffer = Vec::new();
+        for position in 0..loader.set.len() {
+            inputs.extend(loader.set.image(position, &mut buffer).iter().copied().map(f32::from));
+        }
+    } else {
+        for batch in loader.epoch(0, 0)? {
+            inputs.extend(batch?.images);
+        }
     }
-    let [channels, height, width] = source.recipe.input;
+    let [first, second, third] = source.input(input).tensor_shape();
     Ok(GoldenData::new(
-        [loader.set.len(), channels, height, width],
+        [loader.set.len(), first, second, third],
         inputs,
         outputs,
     )?)

@@ -1,8 +1,8 @@
 //! Writes a graph as an ONNX model.
 //!
 //! The model stands alone: what it is, its labels and its preprocessing are in its metadata, so any ONNX tool can use
-//! it. The same graph, weights and [`ModelInfo`] give the same bytes. Files are only written here, never parsed: the
-//! protobuf library in use is not safe with foreign files (RUSTSEC-2024-0437).
+//! it. The same graph, weights and [`ModelInfo`] give the same bytes. Files are parsed only after the runtime's own reader
+//! has passed them: the protobuf library in use is not safe with foreign files (RUSTSEC-2024-0437).
 //!
 //! To add an operation: a file in `ops/` that opens with the link to its ONNX page and its opset, and one arm in
 //! `ops.rs`.
@@ -19,10 +19,11 @@ use std::collections::BTreeMap;
 
 use askd_models::{Graph, LOGITS, Op, Shape};
 use askd_runtime::Batch;
+use onnx_protobuf::tensor_proto::DataType;
 use onnx_protobuf::tensor_shape_proto::{Dimension, dimension};
 use onnx_protobuf::{
     GraphProto, Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, tensor_proto, type_proto,
+    ValueInfoProto, type_proto,
 };
 
 pub use info::ModelInfo;
@@ -46,7 +47,7 @@ pub const OPSET: u32 = 17;
 /// Source: <https://github.com/onnx/onnx/blob/main/docs/Versioning.md>.
 pub const IR_VERSION: u32 = 8;
 
-/// Name of the model's input, the normalised image.
+/// Name of the model's input, the image.
 pub const INPUT: &str = "image";
 
 /// Symbol of the batch dimension of a model with a dynamic batch.
@@ -58,7 +59,8 @@ const BATCH_SYMBOL: &str = "N";
 /// keep their checkpoint names. What the logits do not need is not written.
 ///
 /// # Shapes
-/// - input `image`: f32 `(N, C, H, W)`, normalised; N is 1 or free, as `info.batch` says
+/// - input `image`: f32 `(N, C, H, W)`, normalised, or u8 `(N, H, W, C)` of raw pixels, if that is what the graph takes
+///   ([`Graph::takes_pixels`]); N is 1 or free, as `info.batch` says
 /// - output `logits`: f32 `(N, K)`
 ///
 /// # Errors
@@ -122,10 +124,19 @@ fn write(
 
     let mut proto = emitter.finish();
     proto.name = graph.name().to_owned();
-    proto.input = vec![value_info(INPUT, info.batch, &graph.input_shape())];
-    proto.output = vec![value_info(LOGITS, info.batch, &[classes])];
+    proto.input = vec![image_info(graph, info.batch)];
+    proto.output = vec![value_info(LOGITS, DataType::FLOAT, info.batch, &[classes])];
     let description = describe(graph, classes);
     model_bytes(proto, description, metadata(graph, info), info)
+}
+
+/// The graph's input: floats `(N, C, H, W)`, or pixels `(N, H, W, C)`.
+fn image_info(graph: &Graph, batch: Batch) -> ValueInfoProto {
+    let [channels, height, width] = graph.input_shape();
+    match graph.takes_pixels() {
+        true => value_info(INPUT, DataType::UINT8, batch, &[height, width, channels]),
+        false => value_info(INPUT, DataType::FLOAT, batch, &[channels, height, width]),
+    }
 }
 
 /// Writes every node in order, with what follows those whose values have other forms than floats.
@@ -198,8 +209,8 @@ fn value_names(graph: &Graph) -> Result<Vec<String>> {
     graph.iter().map(name).collect()
 }
 
-/// A float tensor with the batch before `dims`.
-fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
+/// A tensor with the batch before `dims`.
+fn value_info(name: &str, data_type: DataType, batch: Batch, dims: &[usize]) -> ValueInfoProto {
     let first = match batch {
         Batch::One => dimension::Value::DimValue(1),
         Batch::Dynamic => dimension::Value::DimParam(BATCH_SYMBOL.to_owned()),
@@ -214,7 +225,7 @@ fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
         ..TensorShapeProto::default()
     };
     let tensor = type_proto::Tensor {
-        elem_type: tensor_proto::DataType::FLOAT as i32,
+        elem_type: data_type as i32,
         shape: Some(shape).into(),
         ..type_proto::Tensor::default()
     };
@@ -230,12 +241,15 @@ fn value_info(name: &str, batch: Batch, dims: &[usize]) -> ValueInfoProto {
 }
 
 fn describe(graph: &Graph, classes: usize) -> String {
+    let shape = Shape::Map(graph.input_shape());
+    let input = match graph.takes_pixels() {
+        true => format!("u8 (N, H, W, C), raw pixels of (C, H, W) = {shape}"),
+        false => format!("f32 (N, C, H, W) of {shape}, normalised as metadata \"preprocessing\" says"),
+    };
     format!(
-        "{}, an image classifier of {classes} classes. Input \"{INPUT}\": f32 (N, C, H, W) of {}, normalised as metadata \
-         \"preprocessing\" says. Output \"{LOGITS}\": f32 (N, K), scores before softmax in the order of metadata \
-         \"labels\".",
+        "{}, an image classifier of {classes} classes. Input \"{INPUT}\": {input}. Output \"{LOGITS}\": f32 (N, K), scores \
+         before softmax in the order of metadata \"labels\".",
         graph.name(),
-        Shape::Map(graph.input_shape()),
     )
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use askd_models::{NodeCost, PROJECTOR};
-use askd_runtime::{Batch, Model, SessionOptions};
+use askd_runtime::{Model, SessionOptions};
 use candle_core::Device;
 
 use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, Seconds, SeedReport, percentile};
@@ -121,15 +121,7 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
     let (atsc, atsc_result) = run("student-atsc", &atsc_recipe)?;
 
     let export_started = Instant::now();
-    let exported = export(
-        &atsc,
-        &ExportOptions {
-            batch: Batch::One,
-            sequence: 1,
-            data: None,
-        },
-        bundle,
-    )?;
+    let exported = export(&atsc, &ExportOptions::default(), bundle)?;
     let export_seconds = export_started.elapsed().as_secs_f64();
 
     let runtime_started = Instant::now();
@@ -226,7 +218,7 @@ fn facts(source: &Source, result: &RunResult) -> Result<ModelFacts> {
         top1: result.test.ok_or_else(missing)?.top1,
         parameters: result.parameters,
         macs: result.macs,
-        bytes: source.onnx(Batch::One, &labels)?.len(),
+        bytes: source.onnx(&ExportOptions::default(), &labels)?.len(),
     })
 }
 

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use askd_models::{Graph, NodeId};
-use askd_runtime::{Accuracy, GoldenData, Optimisation, Session, SessionOptions, Variant};
+use askd_runtime::{Accuracy, ElementType, GoldenData, Optimisation, Session, SessionOptions, Variant};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -268,7 +268,12 @@ fn golden(float: &GoldenData, model: &[u8]) -> Result<(GoldenData, f32)> {
     let mut outputs = Vec::new();
     let mut logits = vec![0.0; float.classes()];
     for image in float.input().chunks_exact(float.input().len() / images) {
-        session.run(image, &mut logits)?;
+        if session.interface().data_type == ElementType::U8 {
+            let pixels: Vec<u8> = image.iter().map(|pixel| *pixel as u8).collect();
+            session.run_u8(&pixels, &mut logits)?;
+        } else {
+            session.run(image, &mut logits)?;
+        }
         outputs.extend(&logits);
     }
     let moved = outputs
@@ -276,7 +281,10 @@ fn golden(float: &GoldenData, model: &[u8]) -> Result<(GoldenData, f32)> {
         .zip(float.output())
         .map(|(a, b): (&f32, &f32)| (a - b).abs())
         .fold(0.0, f32::max);
-    Ok((GoldenData::new(float.shape(), float.input().to_vec(), outputs)?, 2.0 * moved))
+    Ok((
+        GoldenData::new(float.shape(), float.input().to_vec(), outputs)?,
+        2.0 * moved,
+    ))
 }
 
 /// What the manifest says of the new variant; its file is for the bundle's writer to fill in.

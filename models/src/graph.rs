@@ -98,6 +98,11 @@ impl Graph {
         Ok(self.output(LOGITS)?.shape.elements())
     }
 
+    /// Whether the input is raw pixels, which [`Op::Normalise`] reads, instead of a normalised image.
+    pub fn takes_pixels(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node.op, Op::Normalise { .. }))
+    }
+
     /// Names and nodes of the outputs.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, NodeId)> {
         self.outputs.iter().map(|(name, id)| (name.as_str(), *id))
@@ -192,6 +197,27 @@ mod tests {
         );
         assert_eq!(encoder.output(FEATURES).unwrap().shape, Shape::Map([64, 7, 7]));
         assert_eq!(graph.parameter_count() - encoder.parameter_count(), 64 * 10 + 10);
+    }
+
+    #[test]
+    fn pixels_are_normalised_by_facts_that_are_not_trained() {
+        let mut builder = crate::GraphBuilder::new("test", [3, 4, 5]);
+        let normalise = |channels, shift, scale| Op::Normalise { channels, shift, scale };
+        let image = builder.input();
+        assert!(builder.push("gray", normalise(1, true, true), &[image]).is_err());
+        let x = builder.push("preprocess", normalise(3, true, true), &[image]).unwrap();
+        let graph = builder.finish(&[("x", x)]);
+        let names: Vec<String> = graph.parameters().into_iter().map(|parameter| parameter.name).collect();
+        assert_eq!(names, ["preprocess.mean", "preprocess.std"]);
+        assert_eq!((graph.parameter_count(), graph.takes_pixels()), (0, true));
+        assert_eq!(graph.node(x).shape, Shape::Map([3, 4, 5]));
+        let bare = normalise(3, false, false).parameters("preprocess");
+        assert!(
+            bare.is_empty()
+                && !build("resnet8", &NetworkConfig::new([3, 8, 8], 2))
+                    .unwrap()
+                    .takes_pixels()
+        );
     }
 
     #[test]

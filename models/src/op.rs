@@ -93,8 +93,20 @@ pub struct Conv2d {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Op {
-    /// The image, normalised: `(C, H, W)`.
+    /// The image: `(C, H, W)`, normalised, or raw pixels where [`Op::Normalise`] reads it.
     Input,
+    /// Raw pixels `0..=255` to `(p - mean) / std` for each channel, mean and std in units of a pixel; without the one or the other
+    /// where another node does it.
+    ///
+    /// Only the input is read by it: a network that has one takes images as cameras give them, `u8` in the order `(H, W, C)`.
+    Normalise {
+        /// Channels.
+        channels: usize,
+        /// Whether the mean is subtracted.
+        shift: bool,
+        /// Whether the standard deviation divides.
+        scale: bool,
+    },
     /// Convolution.
     Conv2d(Conv2d),
     /// Batch normalisation over `channels`, epsilon [`BATCH_NORM_EPSILON`].
@@ -181,12 +193,19 @@ pub enum Role {
     RunningMean,
     /// Batch norm's running variance: kept, not trained.
     RunningVariance,
+    /// Mean of the pixels of a channel: a fact of the data.
+    PixelMean,
+    /// Standard deviation of the pixels of a channel: a fact of the data.
+    PixelDeviation,
 }
 
 impl Role {
     /// Whether gradient descent moves it.
     pub fn is_trained(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVariance)
+        match self {
+            Self::Weight | Self::Bias | Self::Scale | Self::Shift => true,
+            Self::RunningMean | Self::RunningVariance | Self::PixelMean | Self::PixelDeviation => false,
+        }
     }
 }
 
@@ -206,6 +225,7 @@ impl Op {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Input => "Input",
+            Self::Normalise { .. } => "Normalise",
             Self::Conv2d(_) => "Conv",
             Self::BatchNorm { .. } => "BatchNormalization",
             Self::Relu => "Relu",
@@ -232,8 +252,14 @@ impl Op {
                 "one map with {} channels, at least {} pixels a side with padding, channels divisible by {} groups",
                 conv.in_channels, conv.kernel, conv.groups
             )),
-            (Self::BatchNorm { channels }, [Shape::Map([c, h, w])]) if c == channels => Ok(Shape::Map([*c, *h, *w])),
-            (Self::BatchNorm { channels }, _) => Err(format!("one map with {channels} channels")),
+            (Self::BatchNorm { channels } | Self::Normalise { channels, .. }, [Shape::Map([c, h, w])])
+                if c == channels =>
+            {
+                Ok(Shape::Map([*c, *h, *w]))
+            }
+            (Self::BatchNorm { channels } | Self::Normalise { channels, .. }, _) => {
+                Err(format!("one map with {channels} channels"))
+            }
             (Self::Relu | Self::Relu6, [shape]) => Ok(*shape),
             (Self::Relu | Self::Relu6, _) => Err("one input".to_owned()),
             (Self::Add, [a, b]) if a == b => Ok(*a),
@@ -317,6 +343,13 @@ impl Op {
                 parameter("running_mean", vec![*channels], Role::RunningMean),
                 parameter("running_var", vec![*channels], Role::RunningVariance),
             ],
+            Self::Normalise { channels, shift, scale } => {
+                [(*shift, "mean", Role::PixelMean), (*scale, "std", Role::PixelDeviation)]
+                    .into_iter()
+                    .filter(|(present, ..)| *present)
+                    .map(|(_, suffix, role)| parameter(suffix, vec![*channels], role))
+                    .collect()
+            }
             Self::Linear {
                 in_features,
                 out_features,

@@ -6,6 +6,7 @@ use std::io;
 use std::iter;
 use std::path::PathBuf;
 
+use crate::manifest::ElementType;
 use crate::provider::{Missing, Provider};
 use crate::text::one_line;
 
@@ -216,6 +217,13 @@ pub enum Error {
         expected: String,
         /// What the model has.
         found: String,
+    },
+    /// The model takes images of another type of elements than the caller's.
+    InputType {
+        /// What the model takes.
+        expected: ElementType,
+        /// What was given.
+        found: ElementType,
     },
     /// The caller's input slice is no whole number of images, or more of them than the model takes.
     InputLength {
@@ -440,6 +448,13 @@ impl fmt::Display for Error {
                     .try_for_each(|word| write!(f, " {word}"))
             }
             Self::Interface { item, expected, found } => write!(f, "model: {item}: expected {expected}, got {found}"),
+            Self::InputType { expected, found } => {
+                let fix = match expected {
+                    ElementType::F32 => "the model takes normalised images: call run or run_image",
+                    ElementType::U8 => "the model normalises pixels itself: call run_u8 or run_image",
+                };
+                write!(f, "input: expected {expected}, got {found} ({fix})")
+            }
             Self::InputLength {
                 per_image,
                 max_images: Some(1),

@@ -1,11 +1,12 @@
 //! Golden data: inputs with the logits that a working device must reproduce.
 //!
-//! A safetensors file with two tensors: `input`, `(N, C, H, W)` f32, and `output`, `(N, K)` f32.
+//! A safetensors file with two tensors: `input`, f32 with the model's own dimensions, `(N, C, H, W)` or, where it takes pixels,
+//! `(N, H, W, C)` of whole numbers `0..=255`; and `output`, `(N, K)` f32.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::Error;
-use crate::manifest::{Golden, Manifest};
+use crate::manifest::{ElementType, Golden, Manifest};
 use crate::text::one_line;
 
 /// Name of the usual golden file in a bundle.
@@ -15,7 +16,7 @@ pub const GOLDEN_FILE: &str = "golden.safetensors";
 /// its bytes in memory.
 const MAX_HEADER: u64 = 64 << 10;
 
-/// Preprocessed images and the logits expected for them.
+/// Images as the model takes them, and the logits expected for them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldenData {
     shape: [usize; 4],
@@ -38,8 +39,8 @@ impl GoldenData {
     /// Golden data from its parts.
     ///
     /// # Shapes
-    /// - `shape`: `[N, C, H, W]`
-    /// - `input`: N*C*H*W elements, preprocessed images
+    /// - `shape`: `[N, C, H, W]`, or `[N, H, W, C]` for a model of pixels
+    /// - `input`: N*C*H*W elements, preprocessed images, or pixels as f32
     /// - `output`: N*K elements, raw logits
     ///
     /// # Errors
@@ -106,7 +107,7 @@ impl GoldenData {
         safetensors::serialize([("input", input), ("output", output)], None).map_err(refused)
     }
 
-    /// `[N, C, H, W]` of the input.
+    /// `[N, C, H, W]` of the input; `[N, H, W, C]` of pixels.
     pub fn shape(&self) -> [usize; 4] {
         self.shape
     }
@@ -116,7 +117,7 @@ impl GoldenData {
         self.classes
     }
 
-    /// The preprocessed images, N*C*H*W.
+    /// The images, N*C*H*W: preprocessed, or pixels as f32.
     pub fn input(&self) -> &[f32] {
         &self.input
     }
@@ -128,14 +129,20 @@ impl GoldenData {
 
     /// Whether count and shapes are the manifest's, which describes the file as `golden`.
     pub(crate) fn check_against(&self, manifest: &Manifest, golden: &Golden) -> Result<(), Error> {
-        let [channels, height, width] = manifest.input.shape;
-        let expected = [golden.images, channels, height, width];
+        let [first, second, third] = manifest.input.tensor_shape();
+        let expected = [golden.images, first, second, third];
         if self.shape != expected {
             return Err(wrong(
                 "input",
                 format!("shape {expected:?}"),
                 format!("{:?}", self.shape),
             ));
+        }
+        let is_pixel = |value: &&f32| (0.0..=255.0).contains(*value) && value.fract() == 0.0;
+        if manifest.input.data_type == ElementType::U8
+            && let Some(found) = self.input.iter().find(|value| !is_pixel(value))
+        {
+            return Err(wrong("input", "whole numbers 0 to 255", found));
         }
         if self.classes != manifest.output.classes {
             return Err(wrong(
@@ -243,6 +250,34 @@ mod tests {
             "output"
         );
         assert_eq!(item(GoldenData::new([1, 1, 1, 1], vec![0.0], vec![f32::NAN])), "output");
+    }
+
+    #[test]
+    fn pixels_are_whole_numbers_in_the_models_order() {
+        let mut manifest = crate::manifest::tests::sample();
+        manifest.input = manifest.input.of_pixels();
+        manifest.golden.images = 1;
+        let check = |shape: [usize; 4], value: f32| {
+            let mut input = vec![7.0; 48];
+            input[5] = value;
+            let golden = GoldenData::new(shape, input, vec![0.0; 2]).unwrap();
+            golden.check_against(&manifest, &manifest.golden).map_err(|error| error.to_string())
+        };
+        for value in [0.0, 255.0] {
+            check([1, 4, 4, 3], value).unwrap();
+        }
+        for value in [-1.0, 0.5, 256.0] {
+            let error = check([1, 4, 4, 3], value).unwrap_err();
+            assert_eq!(
+                error,
+                format!("golden tensors: input: expected whole numbers 0 to 255, got {value}")
+            );
+        }
+        assert!(
+            check([1, 3, 4, 4], 0.0)
+                .unwrap_err()
+                .contains("expected shape [1, 4, 4, 3]")
+        );
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use ort::value::{Outlet, TensorElementType, ValueType};
 
 use crate::error::Error;
-use crate::manifest::{Batch, Manifest, Variant};
+use crate::manifest::{Batch, ElementType, Manifest, Variant};
 
-/// Input and output of an image classifier: one f32 tensor `(N, C, H, W)` in, one `(N, K)` out.
+/// Input and output of an image classifier: one tensor in, f32 `(N, C, H, W)` or u8 `(N, H, W, C)`, one f32 `(N, K)` out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// Name of the graph input.
     pub input: String,
-    /// `[C, H, W]` of one image.
+    /// Type of its elements: normalised images as f32, or pixels as u8.
+    pub data_type: ElementType,
+    /// `[C, H, W]` of one image, which for pixels lie in the order H, W, C.
     pub shape: [usize; 3],
     /// Name of the graph output.
     pub output: String,
@@ -27,8 +29,19 @@ impl Interface {
     }
 
     pub(crate) fn of(session: &ort::session::Session) -> Result<Self, Error> {
-        let (input, [batch, shape @ ..]) = only::<4>("input", session.inputs(), "(N, C, H, W)")?;
-        let (output, [rows, classes]) = only::<2>("output", session.outputs(), "(N, K)")?;
+        const IMAGES: &str = "one tensor, f32 (N, C, H, W) or u8 (N, H, W, C) with C 1 or 3";
+        let (input, element, [batch, shape @ ..]) = only::<4>("input", session.inputs(), IMAGES)?;
+        let (output, logits, [rows, classes]) = only::<2>("output", session.outputs(), "one f32 tensor (N, K)")?;
+        let (data_type, shape) = match (element, shape) {
+            (TensorElementType::Float32, shape) => (ElementType::F32, shape),
+            (TensorElementType::Uint8, [height, width, channels @ Some(1 | 3)]) => {
+                (ElementType::U8, [channels, height, width])
+            }
+            _ => return Err(unexpected("input", &session.inputs()[0], IMAGES)),
+        };
+        if logits != TensorElementType::Float32 {
+            return Err(unexpected("output", &session.outputs()[0], "one f32 tensor (N, K)"));
+        }
         let fixed = |dimension: Option<usize>, item: &str, letter: &str| {
             dimension.filter(|size| *size > 0).ok_or_else(|| Error::Interface {
                 item: item.to_owned(),
@@ -72,6 +85,7 @@ impl Interface {
         let classes = fixed(classes, &item, "K")?;
         Ok(Self {
             input,
+            data_type,
             shape,
             output,
             classes,
@@ -83,6 +97,7 @@ impl Interface {
     pub(crate) fn check_against(&self, manifest: &Manifest, variant: &Variant) -> Result<(), Error> {
         let expected = Self {
             input: manifest.input.name.clone(),
+            data_type: manifest.input.data_type,
             shape: manifest.input.shape,
             output: manifest.output.name.clone(),
             classes: manifest.output.classes,
@@ -101,6 +116,7 @@ impl Interface {
             format!("name {:?}", expected.input),
             format!("name {:?}", self.input),
         )?;
+        rule("input", expected.data_type.to_string(), self.data_type.to_string())?;
         rule(
             "input",
             format!("(C, H, W) = {:?}", expected.shape),
@@ -124,39 +140,34 @@ impl Interface {
     }
 }
 
-/// The one f32 tensor among `outlets`: its name and dimensions, `None` where dynamic.
+/// The one tensor among `outlets`: its name, its type and its dimensions, `None` where dynamic.
 fn only<const D: usize>(
     item: &'static str,
     outlets: &[Outlet],
-    shape: &str,
-) -> Result<(String, [Option<usize>; D]), Error> {
-    let expected = || format!("one f32 tensor {shape}");
+    expected: &str,
+) -> Result<(String, TensorElementType, [Option<usize>; D]), Error> {
     let [outlet] = outlets else {
         let names: Vec<_> = outlets.iter().map(|outlet| format!("\"{}\"", outlet.name())).collect();
         let found = format!("{} of them: {}", outlets.len(), names.join(", "));
         return Err(Error::Interface {
             item: item.to_owned(),
-            expected: expected(),
+            expected: expected.to_owned(),
             found,
         });
     };
-    let dimensions = match outlet.dtype() {
-        ValueType::Tensor {
-            ty: TensorElementType::Float32,
-            shape,
-            ..
-        } => {
-            let dimensions: Vec<_> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
-            <[Option<usize>; D]>::try_from(dimensions).ok()
+    if let ValueType::Tensor { ty, shape, .. } = outlet.dtype() {
+        let dimensions: Vec<_> = shape.iter().map(|&size| usize::try_from(size).ok()).collect();
+        if let Ok(dimensions) = dimensions.try_into() {
+            return Ok((outlet.name().to_owned(), *ty, dimensions));
         }
-        _ => None,
-    };
-    match dimensions {
-        Some(dimensions) => Ok((outlet.name().to_owned(), dimensions)),
-        None => Err(Error::Interface {
-            item: format!("{item} \"{}\"", outlet.name()),
-            expected: expected(),
-            found: outlet.dtype().to_string(),
-        }),
+    }
+    Err(unexpected(item, outlet, expected))
+}
+
+fn unexpected(item: &str, outlet: &Outlet, expected: &str) -> Error {
+    Error::Interface {
+        item: format!("{item} \"{}\"", outlet.name()),
+        expected: expected.to_owned(),
+        found: outlet.dtype().to_string(),
     }
 }

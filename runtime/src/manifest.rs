@@ -3,6 +3,8 @@
 //! One set of types for both sides: the compiler fills and writes them, the runtime reads them. Unknown fields are
 //! ignored, so a later version may add some without a new schema number. No key may come twice, known or not.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -49,9 +51,12 @@ pub struct Manifest {
 pub struct Input {
     /// Name of the ONNX graph input: `image`.
     pub name: String,
-    /// Order of the dimensions; only [`Layout::Nchw`].
+    /// Order of the dimensions.
     pub layout: Layout,
-    /// `[C, H, W]` of one image; C is 1 (gray) or 3 (RGB).
+    /// Type of the elements; f32 where `askd.json` does not say. [`Layout::Nchw`] is of f32, [`Layout::Nhwc`] of u8.
+    #[serde(default, skip_serializing_if = "ElementType::is_f32")]
+    pub data_type: ElementType,
+    /// `[C, H, W]` of one image, in whatever order they lie; C is 1 (gray) or 3 (RGB).
     pub shape: [usize; 3],
     /// C means, subtracted from pixels scaled to `0..=1`.
     pub mean: Vec<f32>,
@@ -65,9 +70,40 @@ pub struct Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Layout {
-    /// N batch, C channels, H rows, W columns.
+    /// N batch, C channels, H rows, W columns: a normalised image.
     #[serde(rename = "NCHW")]
     Nchw,
+    /// N batch, H rows, W columns, C channels: pixels as cameras give them, which the model normalises itself.
+    #[serde(rename = "NHWC")]
+    Nhwc,
+}
+
+/// Type of the elements of an image tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// Normalised values, 32-bit floating point.
+    #[default]
+    #[serde(rename = "f32")]
+    F32,
+    /// Raw pixels `0..=255`.
+    #[serde(rename = "u8")]
+    U8,
+}
+
+impl ElementType {
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::U8 => "u8",
+        })
+    }
 }
 
 /// How an image of any size comes to the model's H by W.
@@ -246,6 +282,24 @@ impl Input {
         channels.saturating_mul(height).saturating_mul(width)
     }
 
+    /// Dimensions of one image's tensor in the order in which they lie: `[C, H, W]` or `[H, W, C]`.
+    pub fn tensor_shape(&self) -> [usize; 3] {
+        let [channels, height, width] = self.shape;
+        match self.layout {
+            Layout::Nchw => self.shape,
+            Layout::Nhwc => [height, width, channels],
+        }
+    }
+
+    /// The same input as raw pixels, for a model that normalises them itself.
+    pub fn of_pixels(self) -> Self {
+        Self {
+            layout: Layout::Nhwc,
+            data_type: ElementType::U8,
+            ..self
+        }
+    }
+
     /// Checks the rules of the input alone.
     ///
     /// # Errors
@@ -276,6 +330,7 @@ pub(crate) mod tests {
             input: Input {
                 name: "image".into(),
                 layout: Layout::Nchw,
+                data_type: ElementType::F32,
                 shape: [3, 4, 4],
                 mean: vec![0.485, 0.456, 0.406],
                 std: vec![0.229, 0.224, 0.225],
@@ -342,6 +397,29 @@ pub(crate) mod tests {
         assert!(value["input"]["resize"].get("crop").is_none());
         assert_eq!(value["variants"][0]["batch"], "1");
         assert_eq!(value["golden"]["images"], 2);
+    }
+
+    #[test]
+    fn the_type_of_elements_is_told_for_pixels_only() {
+        let value: Value = serde_json::from_str(&sample().to_json().unwrap()).unwrap();
+        assert!(value["input"].get("data_type").is_none());
+        let mut manifest = sample();
+        manifest.input = manifest.input.of_pixels();
+        manifest.input.shape = [3, 4, 5];
+        manifest.input.resize.size = [4, 5];
+        let text = manifest.to_json().unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&value["input"]["layout"], &value["input"]["data_type"]),
+            (&"NHWC".into(), &"u8".into())
+        );
+        assert_eq!(Manifest::from_json(text.as_bytes()).unwrap(), manifest);
+        assert_eq!(manifest.input.tensor_shape(), [4, 5, 3]);
+        let later = text.replace("\"u8\"", "\"u16\"");
+        assert!(matches!(
+            Manifest::from_json(later.as_bytes()),
+            Err(Error::ManifestSyntax { .. })
+        ));
     }
 
     #[test]

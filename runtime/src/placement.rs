@@ -40,7 +40,7 @@ impl Model {
             .input()
             .chunks_exact(golden.input().len() / golden.shape()[0])
             .next();
-        session.run(image.unwrap_or_default(), &mut vec![0.0; golden.classes()])?;
+        session.run_golden(image.unwrap_or_default(), &mut vec![0.0; golden.classes()])?;
         let path = PathBuf::from(session.end_profile()?);
         let profile = fs::read(&path).map_err(|source| Error::Read { path, source })?;
         read(&profile)

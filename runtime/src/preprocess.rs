@@ -7,17 +7,19 @@ use crate::image::Image;
 use crate::manifest::Input;
 
 mod axis;
+mod scaling;
 
-use axis::Axis;
+use scaling::Scaling;
 
-/// Turns `u8` images into normalised CHW tensors, as the manifest's [`Input`] says.
+/// Turns `u8` images into normalised CHW tensors, as the manifest's [`Input`] says; or into pixels of the model's size, for a
+/// model that normalises them itself.
 ///
 /// In order:
 /// 1. channels: gray becomes RGB by repetition; RGB becomes gray by ITU-R BT.601 luma, rounded to `0..=255`
 /// 2. resize to [`Resize::size`](crate::Resize::size): triangle filter, half-pixel centres, widened when shrinking; in
 ///    f32 without rounding in between; skipped where the image has that size already
 /// 3. centre crop to [`Resize::crop`](crate::Resize::crop), if there is one
-/// 4. `(p / 255 - mean) / std`, for each channel, in f32
+/// 4. `(p / 255 - mean) / std`, for each channel, in f32; for pixels, p rounded to `0..=255`
 ///
 /// Keeps its tables and its scratch row from call to call: no allocation while the images' size stays the same.
 #[derive(Debug, Clone)]
@@ -32,10 +34,7 @@ pub struct Preprocess {
     std: Vec<f32>,
     /// For each channel, what becomes of each of the 256 pixel values: the unscaled case, without arithmetic.
     table: Vec<[f32; 256]>,
-    rows: Axis,
-    columns: Axis,
-    /// One row of the image, scaled in height only: image width times working channels.
-    scratch: Vec<f32>,
+    scaling: Scaling,
 }
 
 impl Preprocess {
@@ -61,9 +60,7 @@ impl Preprocess {
             mean: input.mean.clone(),
             std: input.std.clone(),
             table,
-            rows: Axis::new(size[0], height),
-            columns: Axis::new(size[1], width),
-            scratch: Vec::new(),
+            scaling: Scaling::new(size, input.shape),
         })
     }
 
@@ -90,7 +87,40 @@ impl Preprocess {
         if [image.height(), image.width()] == self.size {
             self.copy(image, output);
         } else {
-            self.resize(image, output);
+            let plane = self.height * self.width;
+            self.scaling.apply(image, |channel, at, pixel| {
+                output[channel * plane + at] = normalise(pixel, self.mean[channel], self.std[channel]);
+            });
+        }
+        Ok(())
+    }
+
+    /// Brings `image` to the model's size and channels, as pixels.
+    ///
+    /// Scaled pixels are rounded to whole numbers: the one thing in which a model of pixels sees another image than a model
+    /// of normalised ones.
+    ///
+    /// # Shapes
+    /// - `image`: HWC, `u8`, any size, gray or RGB
+    /// - `output`: `(H, W, C)` u8; C*H*W elements, all written
+    ///
+    /// # Errors
+    /// [`Error::OutputLength`] if `output` has another length; it is unchanged then.
+    pub fn apply_u8(&mut self, image: &Image<'_>, output: &mut [u8]) -> Result<(), Error> {
+        if output.len() != self.elements() {
+            return Err(Error::OutputLength {
+                expected: self.elements(),
+                found: output.len(),
+            });
+        }
+        if [image.height(), image.width()] == self.size {
+            self.copy_u8(image, output);
+        } else {
+            let channels = self.channels;
+            // a conversion to u8 keeps within its range
+            self.scaling.apply(image, |channel, at, pixel| {
+                output[at * channels + channel] = (pixel + 0.5) as u8
+            });
         }
         Ok(())
     }
@@ -114,42 +144,19 @@ impl Preprocess {
         }
     }
 
-    /// Scales in height into the scratch row, then in width into the result, one row of the result after the other:
-    /// the memory is one row of the image, however large the image.
-    fn resize(&mut self, image: &Image<'_>, output: &mut [f32]) {
-        self.rows.prepare(image.height());
-        self.columns.prepare(image.width());
+    /// The unscaled case of pixels: crop.
+    fn copy_u8(&self, image: &Image<'_>, output: &mut [u8]) {
         let stride = image.format().channels();
-        // Gray for three channels is scaled once and repeated; RGB for one channel becomes gray before it is scaled.
-        let working = stride.min(self.channels);
-        let plane = self.height * self.width;
-        self.scratch.resize(image.width() * working, 0.0);
-        for y in 0..self.height {
-            let (first, weights) = self.rows.taps(y);
-            self.scratch.fill(0.0);
-            let sources = image.pixels().chunks_exact(image.width() * stride).skip(first);
-            for (source, &weight) in sources.zip(weights) {
-                if working == stride {
-                    for (sum, &pixel) in self.scratch.iter_mut().zip(source) {
-                        *sum += weight * f32::from(pixel);
-                    }
-                } else {
-                    for (sum, pixel) in self.scratch.iter_mut().zip(source.chunks_exact(stride)) {
-                        *sum += weight * f32::from(sample(pixel, 0, 1));
-                    }
-                }
-            }
-            for x in 0..self.width {
-                let (first, weights) = self.columns.taps(x);
-                let mut sums = [0.0; 3];
-                for (pixel, &weight) in self.scratch.chunks_exact(working).skip(first).zip(weights) {
-                    for (sum, &value) in sums.iter_mut().zip(pixel) {
-                        *sum += weight * value;
-                    }
-                }
-                let targets = output.iter_mut().skip(y * self.width + x).step_by(plane);
-                for (channel, (target, (&mean, &std))) in targets.zip(self.mean.iter().zip(&self.std)).enumerate() {
-                    *target = normalise(sums[channel.min(working - 1)], mean, std);
+        let (top, left) = (
+            axis::crop_offset(self.size[0], self.height),
+            axis::crop_offset(self.size[1], self.width),
+        );
+        let source_rows = image.pixels().chunks_exact(image.width() * stride).skip(top);
+        for (row, source) in output.chunks_exact_mut(self.width * self.channels).zip(source_rows) {
+            let pixels = source.chunks_exact(stride).skip(left);
+            for (target, pixel) in row.chunks_exact_mut(self.channels).zip(pixels) {
+                for (channel, value) in target.iter_mut().enumerate() {
+                    *value = sample(pixel, channel, self.channels);
                 }
             }
         }
@@ -183,13 +190,14 @@ fn luma(red: u8, green: u8, blue: u8) -> u8 {
 mod tests {
     use super::*;
     use crate::image::PixelFormat;
-    use crate::manifest::{Layout, Resize, ResizeMethod};
+    use crate::manifest::{ElementType, Layout, Resize, ResizeMethod};
 
     fn contract(channels: usize, size: [usize; 2], crop: Option<[usize; 2]>) -> Input {
         let [height, width] = crop.unwrap_or(size);
         Input {
             name: "image".into(),
             layout: Layout::Nchw,
+            data_type: ElementType::F32,
             shape: [channels, height, width],
             mean: [0.485, 0.456, 0.406][..channels].to_vec(),
             std: [0.229, 0.224, 0.225][..channels].to_vec(),
@@ -319,6 +327,39 @@ mod tests {
     }
 
     #[test]
+    fn pixels_are_what_is_normalised_rounded_and_interleaved() {
+        for (format, channels) in [
+            (PixelFormat::Rgb8, 3),
+            (PixelFormat::Rgb8, 1),
+            (PixelFormat::Gray8, 3),
+            (PixelFormat::Gray8, 1),
+        ] {
+            let bytes = ramp(9, 7 * format.channels());
+            let image = Image::new(&bytes, 9, 7, format).unwrap();
+            for (size, crop) in [
+                ([9, 7], None),
+                ([9, 7], Some([4, 3])),
+                ([5, 12], None),
+                ([5, 12], Some([3, 6])),
+            ] {
+                let planes = pixels(&image, channels, size, crop);
+                let mut preprocess = Preprocess::new(&contract(channels, size, crop)).unwrap();
+                let mut got = vec![9; planes.len()];
+                preprocess.apply_u8(&image, &mut got).unwrap();
+                let area = planes.len() / channels;
+                for (at, got) in got.iter().enumerate() {
+                    let want = planes[at % channels * area + at / channels];
+                    // `pixels` divides by 255 and multiplies again
+                    assert!((f32::from(*got) - want).abs() <= 0.5 + 1e-3, "{got} {want}");
+                }
+                if [9, 7] == size && crop.is_none() && format.channels() == channels {
+                    assert_eq!(got, bytes);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_wrong_buffer_is_an_error_and_stays_unchanged() {
         let image = Image::new(&[9], 1, 1, PixelFormat::Gray8).unwrap();
         let mut output = [7.0; 3];
@@ -328,5 +369,10 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, Error::OutputLength { expected: 4, found: 3 }));
         assert_eq!(output, [7.0; 3]);
+        let mut output = [7; 5];
+        let mut preprocess = Preprocess::new(&contract(1, [2, 2], None)).unwrap();
+        let error = preprocess.apply_u8(&image, &mut output).unwrap_err();
+        assert!(matches!(error, Error::OutputLength { expected: 4, found: 5 }));
+        assert_eq!(output, [7; 5]);
     }
 }

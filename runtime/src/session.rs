@@ -4,9 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ort::memory::Allocator;
-use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions};
-use ort::value::Tensor;
+use ort::value::PrimitiveTensorElementType;
 
 use crate::engine::{Engine, failed_to};
 use crate::error::Error;
@@ -14,7 +12,7 @@ use crate::golden::{GoldenData, SelfTest};
 use crate::image::Image;
 use crate::interface::Interface;
 use crate::load::{Loaded, load};
-use crate::manifest::{Batch, Manifest};
+use crate::manifest::{Batch, ElementType, Manifest};
 use crate::model::Model;
 use crate::onnx::OnnxVersions;
 use crate::options::SessionOptions;
@@ -24,6 +22,9 @@ use crate::top_k::{Predictions, Ranking};
 
 #[cfg(test)]
 mod overhead;
+mod tensors;
+
+use tensors::Tensors;
 
 /// A model loaded into ONNX Runtime.
 ///
@@ -37,14 +38,6 @@ pub struct Session {
     contract: Option<Contract>,
 }
 
-/// The tensors of a run, kept for the next run with the same batch.
-struct Tensors {
-    batch: usize,
-    input: Tensor<f32>,
-    /// Holds the output tensor, into which ONNX Runtime writes.
-    options: RunOptions<HasSelectedOutputs>,
-}
-
 /// What only a bundle knows.
 struct Contract {
     manifest: Arc<Manifest>,
@@ -52,10 +45,15 @@ struct Contract {
     /// Largest difference from a golden logit that passes.
     tolerance: f32,
     preprocess: Preprocess,
-    /// One preprocessed image.
-    tensor: Vec<f32>,
+    prepared: Prepared,
     logits: Vec<f32>,
     ranking: Ranking,
+}
+
+/// One image as the model takes it.
+enum Prepared {
+    Normalised(Vec<f32>),
+    Pixels(Vec<u8>),
 }
 
 impl Session {
@@ -68,7 +66,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`OnnxVersions::read`] and [`Model::session`], with [`Error::Interface`] if it is no image classifier (one
-    /// f32 input `(N, C, H, W)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
+    /// input, f32 `(N, C, H, W)` or u8 `(N, H, W, C)`, one f32 output `(N, K)`, N 1 or dynamic, the rest fixed).
     pub fn from_onnx(bytes: &[u8], options: &SessionOptions) -> Result<Self, Error> {
         OnnxVersions::read(bytes)?;
         Self::new(bytes, options, None)
@@ -93,13 +91,17 @@ impl Session {
         let (manifest, golden) = model.shared();
         session.interface.check_against(&manifest, model.variant())?;
         let preprocess = Preprocess::new(&manifest.input)?;
-        let (tensor, logits) = (vec![0.0; preprocess.elements()], vec![0.0; manifest.output.classes]);
+        let prepared = match manifest.input.data_type {
+            ElementType::F32 => Prepared::Normalised(vec![0.0; preprocess.elements()]),
+            ElementType::U8 => Prepared::Pixels(vec![0; preprocess.elements()]),
+        };
+        let logits = vec![0.0; manifest.output.classes];
         session.contract = Some(Contract {
             tolerance: manifest.golden_of(model.variant()).tolerance,
             manifest,
             golden,
             preprocess,
-            tensor,
+            prepared,
             logits,
             ranking: Ranking::default(),
         });
@@ -136,9 +138,34 @@ impl Session {
     /// - `output`: `(N, K)` f32, raw logits; N*K elements, all written
     ///
     /// # Errors
-    /// [`Error::InputLength`] or [`Error::OutputLength`] for a slice that does not fit, [`Error::Engine`] if ONNX
-    /// Runtime fails. `output` is unchanged then.
+    /// [`Error::InputType`] if the model takes pixels, [`Error::InputLength`] or [`Error::OutputLength`] for a slice that
+    /// does not fit, [`Error::Engine`] if ONNX Runtime fails. `output` is unchanged then.
     pub fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        self.run_elements(ElementType::F32, input, output)
+    }
+
+    /// Runs N images as pixels, on a model that normalises them itself; otherwise as [`run`](Self::run).
+    ///
+    /// # Shapes
+    /// - `pixels`: `(N, H, W, C)` u8; N is 1 unless the batch is [`Batch::Dynamic`]
+    /// - `output`: `(N, K)` f32, raw logits; N*K elements, all written
+    ///
+    /// # Errors
+    /// [`Error::InputType`] if the model takes normalised images, and those of [`run`](Self::run).
+    pub fn run_u8(&mut self, pixels: &[u8], output: &mut [f32]) -> Result<(), Error> {
+        self.run_elements(ElementType::U8, pixels, output)
+    }
+
+    fn run_elements<T: PrimitiveTensorElementType + Copy>(
+        &mut self,
+        found: ElementType,
+        input: &[T],
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        let expected = self.interface.data_type;
+        if found != expected {
+            return Err(Error::InputType { expected, found });
+        }
         let per_image = self.interface.elements();
         let batch = input.len() / per_image;
         let fits = match self.interface.batch {
@@ -166,7 +193,7 @@ impl Session {
         let (_, target) = self
             .tensors
             .input
-            .try_extract_tensor_mut::<f32>()
+            .try_extract_tensor_mut::<T>()
             .map_err(failed_to("reach its input"))?;
         target.copy_from_slice(input);
         let inputs = ort::inputs![&self.tensors.input];
@@ -193,10 +220,29 @@ impl Session {
         let mut contract = self.contract.take().ok_or(Error::NoManifest {
             action: "preprocess an image",
         })?;
-        let done = contract.preprocess.apply(image, &mut contract.tensor);
-        let done = done.and_then(|()| self.run(&contract.tensor, output));
+        let done = self.run_prepared(&mut contract.preprocess, &mut contract.prepared, image, output);
         self.contract = Some(contract);
         done
+    }
+
+    /// Brings `image` into the form that the model takes, in `prepared`, and runs it.
+    fn run_prepared(
+        &mut self,
+        preprocess: &mut Preprocess,
+        prepared: &mut Prepared,
+        image: &Image<'_>,
+        output: &mut [f32],
+    ) -> Result<(), Error> {
+        match prepared {
+            Prepared::Normalised(tensor) => {
+                preprocess.apply(image, tensor)?;
+                self.run(tensor, output)
+            }
+            Prepared::Pixels(pixels) => {
+                preprocess.apply_u8(image, pixels)?;
+                self.run_u8(pixels, output)
+            }
+        }
     }
 
     /// The `k` most likely classes of one image, most likely first, with the bundle's labels and temperature.
@@ -210,8 +256,8 @@ impl Session {
         let mut contract = self.contract.take().ok_or(Error::NoManifest {
             action: "classify an image",
         })?;
-        let done = contract.preprocess.apply(image, &mut contract.tensor);
-        let done = done.and_then(|()| self.run(&contract.tensor, &mut contract.logits));
+        let (preprocess, prepared) = (&mut contract.preprocess, &mut contract.prepared);
+        let done = self.run_prepared(preprocess, prepared, image, &mut contract.logits);
         let contract = self.contract.insert(contract);
         done?;
         let Manifest {
@@ -233,7 +279,18 @@ impl Session {
             .as_ref()
             .ok_or(Error::NoManifest { action: "test itself" })?;
         let (golden, tolerance) = (Arc::clone(&contract.golden), contract.tolerance);
-        golden.compare(tolerance, |image, logits| self.run(image, logits))
+        golden.compare(tolerance, |image, logits| self.run_golden(image, logits))
+    }
+
+    /// Runs an image of the golden data, which holds pixels as floats too.
+    pub(crate) fn run_golden(&mut self, image: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        match self.interface.data_type {
+            ElementType::F32 => self.run(image, output),
+            ElementType::U8 => {
+                let pixels: Vec<u8> = image.iter().map(|value| *value as u8).collect();
+                self.run_u8(&pixels, output)
+            }
+        }
     }
 
     /// Ends the profile that the session was made with, and names its file.
@@ -252,21 +309,5 @@ impl fmt::Debug for Session {
             .field("provider", &self.loaded.provider)
             .field("interface", &self.interface)
             .finish_non_exhaustive()
-    }
-}
-
-impl Tensors {
-    fn new(interface: &Interface, batch: usize) -> Result<Self, Error> {
-        let allocator = Allocator::default();
-        let [channels, height, width] = interface.shape;
-        let input =
-            Tensor::new(&allocator, [batch, channels, height, width]).map_err(failed_to("allocate an input tensor"))?;
-        let output = Tensor::<f32>::new(&allocator, [batch, interface.classes])
-            .map_err(failed_to("allocate an output tensor"))?;
-        let outputs = OutputSelector::default().preallocate(interface.output.as_str(), output);
-        let options = RunOptions::new()
-            .map_err(failed_to("make run options"))?
-            .with_outputs(outputs);
-        Ok(Self { batch, input, options })
     }
 }

@@ -52,6 +52,8 @@ pub fn parameter_range(parameter: &Parameter) -> (f32, f32) {
         Role::Scale => (0.3, 0.7),
         Role::RunningVariance => (0.5, 1.5),
         Role::Bias | Role::Shift | Role::RunningMean => (-0.1, 0.1),
+        Role::PixelMean => (100.0, 150.0),
+        Role::PixelDeviation => (40.0, 80.0),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use askd_compiler::onnx::{ModelInfo, write_model};
-use askd_compiler::passes;
+use askd_compiler::passes::{self, Pipeline};
 use askd_compiler::weights::Weights;
 use askd_models::{
     Conv2d, DistilledOptions, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, build, distilled_student,
@@ -29,11 +29,9 @@ fn run_in_onnx_runtime(model: &[u8], images: &[f32], count: usize, classes: usiz
     logits
 }
 
-fn run_in_tract(model: &[u8], images: &[f32], count: usize, shape: [usize; 3]) -> Vec<f32> {
+fn run_in_tract(model: &[u8], input: Tensor) -> Vec<f32> {
     let model = tract_onnx::onnx().model_for_read(&mut Cursor::new(model)).unwrap();
     let model = model.into_optimized().unwrap().into_runnable().unwrap();
-    let [c, h, w] = shape;
-    let input = Tensor::from_shape(&[count, c, h, w], images).unwrap();
     let output = model.run(tvec!(input.into())).unwrap();
     output[0]
         .to_plain_array_view::<f32>()
@@ -49,7 +47,9 @@ fn logits_of(what: &str, graph: &Graph, weights: &Weights, batch: Batch, count: 
     let shape = graph.input_shape();
     let images = Random::new(7).values(count * shape.iter().product::<usize>(), -2.0, 2.0);
     let logits = run_in_onnx_runtime(&model, &images, count, graph.classes().unwrap());
-    let difference = largest_difference(&logits, &run_in_tract(&model, &images, count, shape));
+    let [c, h, w] = shape;
+    let input = Tensor::from_shape(&[count, c, h, w], &images).unwrap();
+    let difference = largest_difference(&logits, &run_in_tract(&model, input));
     let scale = logits.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
     println!("{what}: batch {batch:?}, {count} images, logits to {scale:.2}, engines differ by {difference:.1e}");
     assert!(difference <= TOLERANCE, "{what}: {difference:e}");
@@ -120,6 +120,54 @@ fn engines_agree_on_a_distilled_student() {
         let teachers: Vec<Graph> = teachers.iter().map(|name| build(name, &CONFIG).unwrap()).collect();
         let student = build(student, &CONFIG).unwrap();
         check(&distilled_student(&student, &teachers.iter().collect::<Vec<_>>(), &options).unwrap());
+    }
+}
+
+/// Normalised by the model, with the normalisation folded or not, or before it: the same logits.
+#[test]
+fn engines_agree_on_pixels() {
+    const COUNT: usize = 3;
+    let gray = NetworkConfig::new([1, 28, 28], 10);
+    for (name, config) in [
+        ("resnet8x4", CONFIG),
+        ("mobilenetv2_0.5", CONFIG),
+        ("vgg8", gray),
+        ("resnet8", gray),
+    ] {
+        let graph = build(name, &config).unwrap();
+        let weights = random_weights(&graph, 21);
+        let [c, h, w] = config.input;
+        let (mean, std) = (&[0.4914, 0.4822, 0.4465][..c], &[0.2023, 0.1994, 0.201][..c]);
+        let values = Random::new(8).values(COUNT * c * h * w, 0.0, 256.0);
+        let pixels: Vec<u8> = values.into_iter().map(|value| value as u8).collect();
+        let normalised = |at: usize| {
+            let (image, channel, place) = (at / (c * h * w), at / (h * w) % c, at % (h * w));
+            (f32::from(pixels[(image * h * w + place) * c + channel]) / 255.0 - mean[channel]) / std[channel]
+        };
+        let images: Vec<f32> = (0..pixels.len()).map(normalised).collect();
+        let plain = write_model(&graph, &weights, &ModelInfo::new(Batch::Dynamic)).unwrap();
+        let expected = run_in_onnx_runtime(&plain, &images, COUNT, config.classes);
+        for passes in ["all", "all,-fold-preprocessing", "all,-fold-batch-norm"] {
+            let mut weights = weights.clone();
+            let on_pixels = passes::take_pixels(&graph, &mut weights, mean, std).unwrap();
+            let shipped = passes
+                .parse::<Pipeline>()
+                .unwrap()
+                .run(&on_pixels, &mut weights)
+                .unwrap();
+            let model = write_model(&shipped, &weights, &ModelInfo::new(Batch::Dynamic)).unwrap();
+            let mut session = Session::from_onnx(&model, &SessionOptions::default()).unwrap();
+            let mut logits = vec![f32::NAN; COUNT * config.classes];
+            session.run_u8(&pixels, &mut logits).unwrap();
+            let in_tract = run_in_tract(&model, Tensor::from_shape(&[COUNT, h, w, c], &pixels).unwrap());
+            let scale = expected.iter().fold(0.0f32, |scale, value| scale.max(value.abs()));
+            let differences = [&logits, &in_tract].map(|logits| largest_difference(logits, &expected) / scale);
+            println!("{name}, {passes}: logits to {scale:.2}, from normalised images' {differences:?} of that");
+            assert!(
+                differences.iter().all(|difference| *difference <= TOLERANCE),
+                "{name}, {passes}: {differences:?}"
+            );
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod export;
 mod gradients;
 mod logit_parity;
 mod onnx_checker;
+mod passes;
 mod pilot;
 mod pipeline;
 mod pretrained;

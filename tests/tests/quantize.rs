@@ -93,7 +93,11 @@ fn every_network_computes_the_same_with_integers() {
             assert!(noise < limit, "{} {target}: {noise}", network.name);
             // unsigned activations with weights of 8 bits are for processors that do not saturate
             if target != Target::X86Vnni || cfg!(not(target_arch = "x86_64")) || is_vnni() {
-                assert!(difference <= 2.0 * moved, "{} {target}: {difference} {moved}", network.name);
+                assert!(
+                    difference <= 2.0 * moved,
+                    "{} {target}: {difference} {moved}",
+                    network.name
+                );
             }
         }
     }
@@ -191,6 +195,31 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
         found.contains("QLinearConv") && found.contains("QLinearAdd"),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_model_of_pixels_is_quantised_too() {
+    let workspace = Workspace::new();
+    bundle(&workspace);
+    workspace
+        .run("export run --input u8 --passes all,-fold-batch-norm --out pixels.askd")
+        .text();
+    for target in ["x86-avx2", "jetson-fp16"] {
+        let flags = format!("--target {target} --calibration fashion-mnist --max-drop 3 --json");
+        let report = workspace.run(&format!("quantize pixels.askd {flags}")).json();
+        assert!(report["validation"]["drop"].as_f64().unwrap().abs() <= 3.0);
+        let ratio = report["bytes"].as_f64().unwrap() / report["float_bytes"].as_f64().unwrap();
+        assert!(ratio < 0.6, "{target} {ratio}");
+    }
+    let verified = workspace.run("verify pixels.askd --data fashion-mnist --json").json();
+    let others = verified["other_variants"].as_array().unwrap();
+    assert_eq!(
+        (&others[0]["variant"], &others[1]["variant"]),
+        (&json!("int8-x86-avx2"), &json!("jetson-fp16"))
+    );
+    let difference =
+        others[1]["evaluation"]["loss"].as_f64().unwrap() - verified["evaluation"]["loss"].as_f64().unwrap();
+    assert!(difference.abs() < 0.01, "{difference}");
 }
 
 #[test]

@@ -34,7 +34,6 @@ signed = target in ("arm64-dotprod", "jetson-tensorrt")
 extra = {
     # the symmetric ranges that TensorRT wants
     "ActivationSymmetric": target == "jetson-tensorrt",
-    "CalibMaxIntermediateOutputs": 64,
 }
 for name, method in [
     ("min-max", CalibrationMethod.MinMax),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use askd_compiler::inspect::{GraphReport, inspect_bundle, inspect_graph};
+use askd_compiler::inspect::{GraphReport, inspect_bundle, inspect_graph, inspect_onnx};
 use askd_compiler::train::{RECIPE_FILE, RESULT_FILE, Recipe, RunResult};
 use askd_compiler::{Result, files};
 use serde::Serialize;
@@ -10,11 +10,12 @@ use serde::Serialize;
 use super::Output;
 use super::eval::describe;
 
-/// Show what a run directory or a bundle holds: layers, shapes, parameters, multiply-accumulates, accuracy, digests
+/// Show what a run directory, a bundle or an ONNX file holds: layers, shapes, parameters, multiply-accumulates, bytes;
+/// of a bundle, before and after the graph passes, with accuracy and digests
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: askd-compile inspect student.askd")]
+#[command(after_help = "Examples:\n  askd-compile inspect student.askd\n  askd-compile inspect model.onnx --json")]
 pub(super) struct Args {
-    /// Run directory or bundle
+    /// Run directory, bundle or ONNX file
     path: PathBuf,
 }
 
@@ -38,6 +39,10 @@ pub(super) fn run(args: &Args) -> Result<Output> {
                 result,
             },
         );
+    }
+    if args.path.is_file() {
+        let report = inspect_onnx(&args.path)?;
+        return Output::new(report.to_string(), &report);
     }
     let report = inspect_bundle(&args.path)?;
     Output::new(report.to_string(), &report)

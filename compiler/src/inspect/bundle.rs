@@ -1,4 +1,4 @@
-//! A bundle's facts, after checking every file against its digest.
+//! A bundle's facts, after checking every file against its digest: what was trained, what ships.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,10 @@ use askd_models::Shape;
 use askd_runtime::{Batch, Manifest, Model};
 use serde::Serialize;
 
-use super::grouped;
+use super::table::{self, grouped, known};
+use super::{GraphReport, OnnxReport, inspect_graph};
 use crate::Result;
+use crate::train::Recipe;
 
 /// A bundle whose files are what its manifest says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +23,10 @@ pub struct BundleReport {
     pub bytes: u64,
     /// All of `askd.json`.
     pub manifest: Manifest,
+    /// The network before the graph passes, built again from the recipe in the manifest's provenance; none without one.
+    pub trained: Option<GraphReport>,
+    /// What ships: the model of each variant, in the manifest's order.
+    pub models: Vec<OnnxReport>,
 }
 
 /// One checked file.
@@ -37,14 +43,17 @@ pub struct FileReport {
 /// Opens a bundle and checks size and digest of every file of every variant; ONNX Runtime is not needed.
 ///
 /// # Errors
-/// [`crate::Error::Runtime`] if the directory is no bundle or a file is not the one the manifest vouches for.
+/// [`crate::Error::Runtime`] if the directory is no bundle or a file is not the one the manifest vouches for, and those of
+/// [`OnnxReport::of`].
 pub fn inspect_bundle(path: impl AsRef<Path>) -> Result<BundleReport> {
     let path = path.as_ref();
-    let manifest = Model::open(path)?.manifest().clone();
+    let first = Model::open(path)?;
+    let manifest = first.manifest().clone();
+    let mut models = vec![OnnxReport::of(first.onnx())?];
     for variant in manifest.variants.iter().skip(1) {
-        Model::open_variant(path, &variant.name)?;
+        models.push(OnnxReport::of(Model::open_variant(path, &variant.name)?.onnx())?);
     }
-    let models = manifest.variants.iter().map(|variant| FileReport {
+    let model_files = manifest.variants.iter().map(|variant| FileReport {
         name: variant.file.clone(),
         size: variant.size,
         sha256: variant.sha256.clone(),
@@ -55,13 +64,51 @@ pub fn inspect_bundle(path: impl AsRef<Path>) -> Result<BundleReport> {
         size: golden.size,
         sha256: golden.sha256.clone(),
     });
-    let files: Vec<_> = models.chain(golden).collect();
+    let files: Vec<_> = model_files.chain(golden).collect();
     Ok(BundleReport {
         path: path.to_owned(),
         bytes: files.iter().map(|file| file.size).sum(),
         files,
+        trained: trained(&manifest),
+        models,
         manifest,
     })
+}
+
+/// The network as it was trained. Provenance has no fixed form, so one that says nothing of it is no error.
+fn trained(manifest: &Manifest) -> Option<GraphReport> {
+    let text = manifest.provenance.get("recipe")?.as_str()?;
+    let recipe = Recipe::from_toml(text, "provenance.recipe".as_ref()).ok()?;
+    Some(inspect_graph(&recipe.graph().ok()?))
+}
+
+impl BundleReport {
+    /// The network before and after the passes: one row each.
+    fn summary(&self) -> Vec<[String; 6]> {
+        let header = ["", "", "nodes", "parameters", "MACs", "bytes"].map(str::to_owned);
+        let before = match &self.trained {
+            Some(network) => [
+                "as trained".to_owned(),
+                network.network.clone(),
+                grouped(network.nodes),
+                grouped(network.parameters),
+                grouped(network.macs),
+                grouped(network.bytes),
+            ],
+            None => ["as trained", "", "?", "?", "?", "?"].map(str::to_owned),
+        };
+        let after = self.manifest.variants.iter().zip(&self.models).map(|(variant, model)| {
+            [
+                "as shipped".to_owned(),
+                variant.name.escape_debug().to_string(),
+                grouped(model.nodes),
+                grouped(model.parameters),
+                known(model.macs),
+                grouped(model.bytes),
+            ]
+        });
+        [header, before].into_iter().chain(after).collect()
+    }
 }
 
 impl fmt::Display for BundleReport {
@@ -76,7 +123,12 @@ impl fmt::Display for BundleReport {
         )?;
         let input = &manifest.input;
         let (shape, mean, std) = (Shape::Map(input.shape), &input.mean, &input.std);
-        writeln!(f, "input {} {shape}, mean {mean:?}, std {std:?}", input.name)?;
+        let (layout, data_type) = (format!("{:?}", input.layout).to_uppercase(), input.data_type);
+        writeln!(
+            f,
+            "input {} {shape} {data_type} {layout}, mean {mean:?}, std {std:?}",
+            input.name
+        )?;
         let (output, classes) = (&manifest.output.name, manifest.output.classes);
         writeln!(f, "output {output} ({classes}), temperature {}", manifest.temperature)?;
         // escaped: a label comes from a file
@@ -120,6 +172,13 @@ impl fmt::Display for BundleReport {
                 file.sha256
             )?;
         }
-        Ok(())
+        if let Some(network) = &self.trained {
+            write!(f, "\nas trained: {network}")?;
+        }
+        for (variant, model) in manifest.variants.iter().zip(&self.models) {
+            write!(f, "\nas shipped, variant {}: {model}", variant.name.escape_debug())?;
+        }
+        writeln!(f)?;
+        table::write(f, &self.summary())
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use askd_models::{Graph, Op, Shape};
+use askd_models::{Graph, Op, Parameter, Shape};
 use serde::Serialize;
 
-use super::grouped;
+use super::table::{self, grouped};
 use crate::bundle::peak_memory_bytes;
 
 /// A network with what each layer costs.
@@ -17,6 +17,8 @@ pub struct GraphReport {
     pub input: [usize; 3],
     /// The outputs by name.
     pub outputs: Vec<OutputReport>,
+    /// Number of layers.
+    pub nodes: u64,
     /// The layers in the order they run, without the input.
     pub layers: Vec<LayerReport>,
     /// Trained parameters.
@@ -42,6 +44,8 @@ pub struct LayerReport {
     pub parameters: u64,
     /// Multiply-accumulates for one image.
     pub macs: u64,
+    /// Size of its tensors as f32, in bytes; batch norm's running statistics included.
+    pub bytes: u64,
 }
 
 /// One named output.
@@ -65,6 +69,7 @@ pub fn inspect_graph(graph: &Graph) -> GraphReport {
             shape: node.shape.dims(),
             parameters: cost.parameters as u64,
             macs: cost.macs as u64,
+            bytes: bytes(&node.parameters()),
         }
     });
     let outputs = graph.outputs().map(|(name, id)| OutputReport {
@@ -72,21 +77,27 @@ pub fn inspect_graph(graph: &Graph) -> GraphReport {
         layer: graph.node(id).name.clone(),
         shape: graph.node(id).shape.dims(),
     });
-    let tensors = graph.parameters();
-    let values: usize = tensors
-        .iter()
-        .map(|tensor| tensor.shape.iter().product::<usize>())
-        .sum();
+    let layers: Vec<_> = layers.collect();
     GraphReport {
         network: graph.name().to_owned(),
         input: graph.input_shape(),
         outputs: outputs.collect(),
-        layers: layers.collect(),
+        nodes: layers.len() as u64,
+        layers,
         parameters: graph.parameter_count() as u64,
         macs: graph.macs() as u64,
-        bytes: (values * size_of::<f32>()) as u64,
+        bytes: bytes(&graph.parameters()),
         peak_memory_bytes: peak_memory_bytes(graph),
     }
+}
+
+/// Size of these tensors as f32.
+fn bytes(tensors: &[Parameter]) -> u64 {
+    let values: usize = tensors
+        .iter()
+        .map(|tensor| tensor.shape.iter().product::<usize>())
+        .sum();
+    (values * size_of::<f32>()) as u64
 }
 
 /// The operation with what sets it apart: `Conv 3x3 /2`.
@@ -127,15 +138,15 @@ fn shape_text(dims: &[usize]) -> String {
 impl fmt::Display for GraphReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, input {}", self.network, Shape::Map(self.input))?;
-        let header = ["layer", "operation", "output", "parameters", "MACs"].map(str::to_owned);
+        let header = ["layer", "operation", "output", "parameters", "MACs", "bytes"].map(str::to_owned);
         let row = |layer: &LayerReport| {
-            let (parameters, macs) = (grouped(layer.parameters), grouped(layer.macs));
             [
                 layer.name.clone(),
                 layer.op.clone(),
                 shape_text(&layer.shape),
-                parameters,
-                macs,
+                grouped(layer.parameters),
+                grouped(layer.macs),
+                grouped(layer.bytes),
             ]
         };
         let total = [
@@ -144,20 +155,13 @@ impl fmt::Display for GraphReport {
             String::new(),
             grouped(self.parameters),
             grouped(self.macs),
+            grouped(self.bytes),
         ];
         let rows: Vec<_> = std::iter::once(header)
             .chain(self.layers.iter().map(row))
             .chain(std::iter::once(total))
             .collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-        let [name, op, shape, parameters, macs] = std::array::from_fn(width);
-        for row in &rows {
-            writeln!(
-                f,
-                "{:name$}  {:op$}  {:>shape$}  {:>parameters$}  {:>macs$}",
-                row[0], row[1], row[2], row[3], row[4]
-            )?;
-        }
+        table::write(f, &rows)?;
         for output in &self.outputs {
             writeln!(
                 f,
@@ -167,7 +171,7 @@ impl fmt::Display for GraphReport {
                 shape_text(&output.shape)
             )?;
         }
-        writeln!(f, "weights {} bytes as f32", grouped(self.bytes))?;
+        writeln!(f, "{} nodes, weights {} bytes as f32", self.nodes, grouped(self.bytes))?;
         writeln!(f, "peak memory {} bytes for one image", grouped(self.peak_memory_bytes))
     }
 }
@@ -187,6 +191,7 @@ mod tests {
         // running means and variances are stored, not trained
         let statistics = 2 * (16 * 7 + 32 * 6 + 64 * 6);
         assert_eq!(report.bytes, 4 * (269_722 + statistics));
+        assert_eq!(report.layers.iter().map(|layer| layer.bytes).sum::<u64>(), report.bytes);
         assert_eq!(
             report
                 .outputs
@@ -206,7 +211,7 @@ mod tests {
         assert!(text.contains("layer2.0.conv1"), "{text}");
         let stem = text.lines().find(|line| line.starts_with("conv1 ")).unwrap();
         let words: Vec<_> = stem.split_whitespace().collect();
-        assert_eq!(words, ["conv1", "Conv", "3x3", "16x28x28", "144", "112,896"]);
+        assert_eq!(words, ["conv1", "Conv", "3x3", "16x28x28", "144", "112,896", "576"]);
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub fn initialise(graph: &Graph, seed: u64) -> Weights {
             let count = parameter.shape.iter().product();
             let data = match parameter.role {
                 Role::Weight | Role::Bias => random(node, &parameter, count, &mut rng),
-                Role::Scale | Role::RunningVariance => vec![1.0; count],
-                Role::Shift | Role::RunningMean => vec![0.0; count],
+                Role::Scale | Role::RunningVariance | Role::PixelDeviation => vec![1.0; count],
+                Role::Shift | Role::RunningMean | Role::PixelMean => vec![0.0; count],
             };
             weights.insert(parameter.name, HostTensor::new(parameter.shape, data));
         }

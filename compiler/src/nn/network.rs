@@ -237,6 +237,7 @@ impl Network {
         let activation = self.fused[id.index()];
         let output = match (&node.op, inputs) {
             (Op::Input, _) => images.clone(),
+            (&Op::Normalise { shift, scale, .. }, [x]) => self.normalise(node, x, shift, scale)?,
             (Op::Conv2d(conv), [x]) => {
                 let config = ops::Conv2dConfig {
                     stride: conv.stride,
@@ -324,6 +325,19 @@ impl Network {
             |old: &Tensor, new: &Tensor| (old * (1.0 - STATISTICS_MOMENTUM))? + (new.detach() * STATISTICS_MOMENTUM)?;
         updates.push((mean_name, moved(mean, &batch.mean)?));
         updates.push((variance_name, moved(variance, &unbiased)?));
+        Ok(y)
+    }
+
+    /// Raw pixels less their mean, over their standard deviation; no gradient goes on from here.
+    fn normalise(&self, node: &Node, x: &Tensor, shift: bool, scale: bool) -> Result<Tensor> {
+        let of_channels = |suffix: &str| self.statistics[&format!("{}.{suffix}", node.name)].reshape((1, (), 1, 1));
+        let mut y = x.clone();
+        if shift {
+            y = y.broadcast_sub(&of_channels("mean")?)?;
+        }
+        if scale {
+            y = y.broadcast_div(&of_channels("std")?)?;
+        }
         Ok(y)
     }
 

@@ -96,6 +96,21 @@ impl<'a> Emitter<'a> {
         Ok(names)
     }
 
+    /// Appends one tensor that a node owns as an initialiser of another shape, with as many values.
+    pub(super) fn parameter_as(&mut self, name: &str, shape: &[usize]) -> Result<()> {
+        let values = &self.weights[name].data;
+        self.floats(name, shape, values)
+    }
+
+    /// The type of floats in this model.
+    pub(super) fn float_type(&self) -> tensor_proto::DataType {
+        if self.half {
+            tensor_proto::DataType::FLOAT16
+        } else {
+            tensor_proto::DataType::FLOAT
+        }
+    }
+
     /// Appends a float initialiser, of 16 bits in a model that computes with those.
     pub(super) fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
         if self.half {

@@ -10,6 +10,7 @@ mod global_average_pool;
 mod linear;
 mod max_pool;
 mod mean;
+mod normalise;
 mod relu;
 mod relu6;
 mod subsample_pad;
@@ -22,6 +23,7 @@ use crate::{Error, Result};
 /// Writes one node of the network as one or more ONNX nodes.
 pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
     match step.node.op {
+        Op::Normalise { shift, scale, .. } => normalise::emit([shift, scale], step, emitter),
         Op::Conv2d(op) => conv::emit(op, step, emitter),
         Op::BatchNorm { .. } => batch_normalization::emit(step, emitter),
         Op::Relu => relu::emit(step, emitter),

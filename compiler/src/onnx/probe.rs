@@ -2,9 +2,10 @@
 
 use askd_models::{Graph, NodeId, Op};
 use askd_runtime::Batch;
+use onnx_protobuf::tensor_proto::DataType;
 
 use super::emitter::{Emitter, int};
-use super::{Arithmetic, INPUT, ModelInfo, emit_nodes, metadata, model_bytes, value_info};
+use super::{Arithmetic, INPUT, ModelInfo, emit_nodes, image_info, metadata, model_bytes, value_info};
 use crate::Result;
 use crate::weights::{self, Weights};
 
@@ -43,7 +44,7 @@ pub(crate) fn write_probe(graph: &Graph, weights: &Weights, nodes: &[NodeId]) ->
     let info = ModelInfo::new(Batch::One);
     let mut proto = emitter.finish();
     proto.name = graph.name().to_owned();
-    proto.input = vec![value_info(INPUT, info.batch, &graph.input_shape())];
-    proto.output = vec![value_info(OUTPUT, info.batch, &[elements])];
+    proto.input = vec![image_info(graph, info.batch)];
+    proto.output = vec![value_info(OUTPUT, DataType::FLOAT, info.batch, &[elements])];
     model_bytes(proto, String::new(), metadata(graph, &info), &info)
 }

@@ -168,7 +168,9 @@ impl<'a> Values<'a> {
 
     /// Image and logits are in 32 bits, what is between in 16.
     fn has_two_widths(&self, id: NodeId) -> bool {
-        self.graph.node(id).op == Op::Input || self.names[id.index()].float == LOGITS
+        // pixels are bytes, and become floats of 16 bits at once
+        let image = self.graph.node(id).op == Op::Input && !self.graph.takes_pixels();
+        image || self.names[id.index()].float == LOGITS
     }
 
     /// The rounding of a value that is kept as integers, and the floats that most readers start from.

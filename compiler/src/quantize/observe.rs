@@ -1,7 +1,6 @@
 //! Sees what the values inside a network are on images.
 
 use std::collections::BTreeMap;
-use std::thread::available_parallelism;
 
 use askd_models::{Graph, NodeId};
 use askd_runtime::{Session, SessionOptions};
@@ -9,6 +8,7 @@ use askd_runtime::{Session, SessionOptions};
 use super::calibration::Range;
 use super::histogram::Histogram;
 use crate::data::Loader;
+use crate::evaluate::run_images;
 use crate::onnx::write_probe;
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -47,38 +47,30 @@ pub fn observe(
 struct Probe {
     session: Session,
     lengths: Vec<usize>,
-    values: Vec<f32>,
 }
 
 impl Probe {
     fn new(graph: &Graph, weights: &Weights, nodes: &[NodeId]) -> Result<Self> {
-        let threads = available_parallelism().map_or(1, usize::from);
         let options = SessionOptions {
-            intra_op_threads: u16::try_from(threads).unwrap_or(u16::MAX),
+            intra_op_threads: 0,
             ..SessionOptions::default()
         };
-        let lengths: Vec<usize> = nodes.iter().map(|id| graph.node(*id).shape.elements()).collect();
         Ok(Self {
             session: Session::from_onnx(&write_probe(graph, weights, nodes)?, &options)?,
-            values: vec![0.0; lengths.iter().sum()],
-            lengths,
+            lengths: nodes.iter().map(|id| graph.node(*id).shape.elements()).collect(),
         })
     }
 
     /// Gives `see` the values of each node, by its position, on each image.
     fn run(&mut self, loader: &Loader, mut see: impl FnMut(usize, &[f32]) -> Result<()>) -> Result<()> {
-        for batch in loader.epoch(0, 0)? {
-            let batch = batch?;
-            for image in batch.images.chunks_exact(batch.images.len() / batch.len().max(1)) {
-                self.session.run(image, &mut self.values)?;
-                let mut rest = self.values.as_slice();
-                for (index, length) in self.lengths.iter().enumerate() {
-                    let (values, others) = rest.split_at(*length);
-                    see(index, values)?;
-                    rest = others;
-                }
+        run_images(&mut self.session, loader, |mut rest| {
+            for (index, length) in self.lengths.iter().enumerate() {
+                let (values, others) = rest.split_at(*length);
+                see(index, values)?;
+                rest = others;
             }
-        }
+            Ok(())
+        })?;
         Ok(())
     }
 }

@@ -7,11 +7,13 @@ use askd_runtime::{MANIFEST_FILE, Model};
 use onnx_protobuf::tensor_proto::DataType;
 use onnx_protobuf::{GraphProto, TensorProto};
 
+use crate::export::compile;
 use crate::nn::initialise;
 use crate::onnx::read_model;
+use crate::passes::Pipeline;
 use crate::train::Recipe;
 use crate::weights::{self, HostTensor, Weights};
-use crate::{Error, Result, passes};
+use crate::{Error, Result};
 
 /// A bundle's float network as it ships.
 pub(super) struct Source {
@@ -53,16 +55,32 @@ impl Source {
         let recipe = Recipe::from_toml(recipe, &manifest)?;
         // the passes need weights of the right shapes, whatever their values
         let trained = recipe.graph()?;
-        let graph = passes::run_all(&trained, &mut initialise(&trained, 0))?;
+        let (input, passes) = (model.manifest().input.data_type, passes_of(&model)?);
+        let shipped = compile(&recipe, &trained, &mut initialise(&trained, 0), input, &passes)?;
         let file = bundle.join(&model.variant().file);
         let (_, onnx) = read_model(model.onnx())?;
-        let weights = read_weights(&graph, &onnx.graph, &file)?;
+        let mut weights = read_weights(&shipped, &onnx.graph, &file)?;
+        // integers want what the export may have skipped
+        let graph = Pipeline::all().run(&shipped, &mut weights)?;
         Ok(Self {
             model,
             recipe,
             graph,
             weights,
         })
+    }
+}
+
+/// The passes that made a bundle's network; all of them where it does not say.
+fn passes_of(model: &Model) -> Result<Pipeline> {
+    match model
+        .manifest()
+        .provenance
+        .get("passes")
+        .and_then(|passes| passes.as_array())
+    {
+        Some(names) => Pipeline::named("provenance.passes", names.iter().filter_map(|name| name.as_str())),
+        None => Ok(Pipeline::all()),
     }
 }
 

@@ -260,6 +260,11 @@ typedef struct askd_self_test {
 #define ASKD_STATUS_OPTION 19
 
 /**
+ * The model takes images of another type: pixels, or normalised ones.
+ */
+#define ASKD_STATUS_INPUT_TYPE 20
+
+/**
  * There is no usable ONNX Runtime library.
  */
 #define ASKD_STATUS_LIBRARY 30
@@ -486,6 +491,15 @@ askd_status askd_model_classes(const struct askd_model *model, size_t *classes);
 askd_status askd_model_is_batch_dynamic(const struct askd_model *model, bool *is_dynamic);
 
 /**
+ * Tells whether the model takes raw pixels and normalises them itself (`askd_session_run_u8`); otherwise it takes normalised
+ * floats (`askd_session_run`). `askd_session_run_image` and `askd_session_classify` do for both.
+ *
+ * Statuses: NULL_POINTER. Threads: any, several at a time too.
+ */
+askd_status askd_model_takes_pixels(const struct askd_model *model,
+                                    bool *takes_pixels);
+
+/**
  * Tells the bundle's sequence number, which rises with every bundle made for one product. The library accepts every
  * number; to refuse an older bundle is the caller's decision.
  *
@@ -678,13 +692,27 @@ askd_status askd_session_fallback(const struct askd_session *session,
  * Runs N preprocessed images: `input` holds N * channels * height * width normalised floats, `output` gets N * classes raw
  * logits. N is 1 unless the batch is dynamic. The first run with a new N allocates, later ones with it do not.
  *
- * Statuses: NULL_POINTER, MISALIGNED_POINTER, WRONG_LENGTH, OVERLAP, BUSY, ENGINE. Threads: one at a time.
+ * Statuses: NULL_POINTER, MISALIGNED_POINTER, INPUT_TYPE for a model of pixels, WRONG_LENGTH, OVERLAP, BUSY, ENGINE.
+ * Threads: one at a time.
  */
 askd_status askd_session_run(struct askd_session *session,
                              const float *input,
                              size_t input_length,
                              float *output,
                              size_t output_length);
+
+/**
+ * Runs N images as pixels on a model that normalises them itself: `pixels` holds N * height * width * channels bytes, channels
+ * interleaved; otherwise as `askd_session_run`.
+ *
+ * Statuses: NULL_POINTER, MISALIGNED_POINTER, INPUT_TYPE for a model of normalised images, WRONG_LENGTH, OVERLAP, BUSY, ENGINE.
+ * Threads: one at a time.
+ */
+askd_status askd_session_run_u8(struct askd_session *session,
+                                const uint8_t *pixels,
+                                size_t pixels_length,
+                                float *output,
+                                size_t output_length);
 
 /**
  * Preprocesses one image of any size as training did, and runs it: `output` gets the raw logits, one a class. Allocates

@@ -42,7 +42,7 @@ pub use crate::model::{
 };
 pub use crate::model_facts::{
     askd_input_shape, askd_model_classes, askd_model_device_class, askd_model_input_shape, askd_model_is_batch_dynamic,
-    askd_model_label, askd_model_sequence, askd_model_temperature, askd_model_variant_name,
+    askd_model_label, askd_model_sequence, askd_model_takes_pixels, askd_model_temperature, askd_model_variant_name,
 };
 pub use crate::options::{
     ASKD_OPTIMISATION_ALL, ASKD_OPTIMISATION_BASIC, ASKD_OPTIMISATION_EXTENDED, ASKD_OPTIMISATION_NONE,
@@ -58,7 +58,7 @@ pub use crate::provider::{
 };
 pub use crate::session::{
     askd_self_test, askd_session, askd_session_classify, askd_session_fallback, askd_session_free, askd_session_new,
-    askd_session_provider, askd_session_run, askd_session_run_image, askd_session_self_test,
+    askd_session_provider, askd_session_run, askd_session_run_image, askd_session_run_u8, askd_session_self_test,
 };
 pub use crate::status::*;
 pub use crate::version::askd_version;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use askd_runtime::Batch;
+use askd_runtime::{Batch, ElementType};
 
 use crate::boundary::{Caller, call};
 use crate::error::Fault;
@@ -62,6 +62,23 @@ pub unsafe extern "C" fn askd_model_is_batch_dynamic(model: *const askd_model, i
     call(|| {
         let batch = caller.object("model", model)?.variant().batch;
         caller.output("is_dynamic", is_dynamic)?.write(batch == Batch::Dynamic);
+        Ok(())
+    })
+}
+
+/// Tells whether the model takes raw pixels and normalises them itself (`askd_session_run_u8`); otherwise it takes normalised
+/// floats (`askd_session_run`). `askd_session_run_image` and `askd_session_classify` do for both.
+///
+/// Statuses: NULL_POINTER. Threads: any, several at a time too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn askd_model_takes_pixels(model: *const askd_model, takes_pixels: *mut bool) -> askd_status {
+    // SAFETY: the caller of this function keeps the rules of `docs/c-abi.md`.
+    let caller = unsafe { Caller::trusted() };
+    call(|| {
+        let data_type = caller.object("model", model)?.manifest().input.data_type;
+        caller
+            .output("takes_pixels", takes_pixels)?
+            .write(data_type == ElementType::U8);
         Ok(())
     })
 }

@@ -113,7 +113,8 @@ pub unsafe extern "C" fn askd_session_fallback(
 /// Runs N preprocessed images: `input` holds N * channels * height * width normalised floats, `output` gets N * classes raw
 /// logits. N is 1 unless the batch is dynamic. The first run with a new N allocates, later ones with it do not.
 ///
-/// Statuses: NULL_POINTER, MISALIGNED_POINTER, WRONG_LENGTH, OVERLAP, BUSY, ENGINE. Threads: one at a time.
+/// Statuses: NULL_POINTER, MISALIGNED_POINTER, INPUT_TYPE for a model of pixels, WRONG_LENGTH, OVERLAP, BUSY, ENGINE.
+/// Threads: one at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn askd_session_run(
     session: *mut askd_session,
@@ -129,6 +130,29 @@ pub unsafe extern "C" fn askd_session_run(
         let input = caller.slice("input", input, input_length)?;
         let output = caller.numbers_apart_from(input, "output", output, output_length)?;
         Ok(session.run(input, output)?)
+    })
+}
+
+/// Runs N images as pixels on a model that normalises them itself: `pixels` holds N * height * width * channels bytes, channels
+/// interleaved; otherwise as `askd_session_run`.
+///
+/// Statuses: NULL_POINTER, MISALIGNED_POINTER, INPUT_TYPE for a model of normalised images, WRONG_LENGTH, OVERLAP, BUSY, ENGINE.
+/// Threads: one at a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn askd_session_run_u8(
+    session: *mut askd_session,
+    pixels: *const u8,
+    pixels_length: usize,
+    output: *mut f32,
+    output_length: usize,
+) -> askd_status {
+    // SAFETY: the caller of this function keeps the rules of `docs/c-abi.md`.
+    let caller = unsafe { Caller::trusted() };
+    call(|| {
+        let mut session = caller.object("session", session)?.lock()?;
+        let pixels = caller.slice("pixels", pixels, pixels_length)?;
+        let output = caller.numbers_apart_from(pixels, "output", output, output_length)?;
+        Ok(session.run_u8(pixels, output)?)
     })
 }
 

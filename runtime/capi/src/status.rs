@@ -34,6 +34,8 @@ pub const ASKD_STATUS_BUSY: askd_status = 17;
 pub const ASKD_STATUS_NO_SUCH_CLASS: askd_status = 18;
 /// A session option that the provider would ignore.
 pub const ASKD_STATUS_OPTION: askd_status = 19;
+/// The model takes images of another type: pixels, or normalised ones.
+pub const ASKD_STATUS_INPUT_TYPE: askd_status = 20;
 
 /// There is no usable ONNX Runtime library.
 pub const ASKD_STATUS_LIBRARY: askd_status = 30;
@@ -91,6 +93,7 @@ fn text(status: askd_status) -> &'static CStr {
         ASKD_STATUS_BUSY => c"session in use by another thread",
         ASKD_STATUS_NO_SUCH_CLASS => c"no such class",
         ASKD_STATUS_OPTION => c"option not for this provider",
+        ASKD_STATUS_INPUT_TYPE => c"model takes images of another type",
         ASKD_STATUS_LIBRARY => c"no usable ONNX Runtime library",
         ASKD_STATUS_LIBRARY_CONFLICT => c"another ONNX Runtime library is in use",
         ASKD_STATUS_PROVIDER_UNAVAILABLE => c"provider cannot run here",
@@ -124,6 +127,7 @@ pub(crate) fn of(error: &Error) -> askd_status {
         Error::ProviderUnavailable { .. } => ASKD_STATUS_PROVIDER_UNAVAILABLE,
         Error::CpuNodes { .. } => ASKD_STATUS_CPU_NODES,
         Error::Option { .. } => ASKD_STATUS_OPTION,
+        Error::InputType { .. } => ASKD_STATUS_INPUT_TYPE,
         Error::Engine { .. } | Error::ProfileFormat { .. } => ASKD_STATUS_ENGINE,
         Error::NotABundle { .. } => ASKD_STATUS_NOT_A_BUNDLE,
         Error::Read { .. }

@@ -52,6 +52,9 @@ static void facts(const askd_model *model)
     OK(askd_model_classes(model, &classes));
     MUST(classes == CLASSES);
     OK(askd_model_is_batch_dynamic(model, &is_dynamic));
+    bool takes_pixels = true;
+    OK(askd_model_takes_pixels(model, &takes_pixels));
+    MUST(!takes_pixels);
     OK(askd_model_sequence(model, &sequence));
     OK(askd_model_temperature(model, &temperature));
     MUST(!is_dynamic && sequence == 1 && temperature == 2.0f);
@@ -85,6 +88,7 @@ static void runs(const askd_model *model, askd_session *session)
     uint32_t first = best[0].class_index;
     OK(askd_session_classify(session, &image, best, 2, &count));
     MUST(count == 2 && best[0].class_index == first && best[0].probability >= best[1].probability);
+    MUST(askd_session_run_u8(session, pixels, ELEMENTS, logits, CLASSES) == ASKD_STATUS_INPUT_TYPE);
     MUST(askd_session_run(session, input, ELEMENTS - 1, logits, CLASSES) == ASKD_STATUS_WRONG_LENGTH);
     MUST(askd_session_run(session, input, ELEMENTS, (float *)(void *)((char *)logits + 1), CLASSES) ==
          ASKD_STATUS_MISALIGNED_POINTER);

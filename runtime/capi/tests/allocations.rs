@@ -3,7 +3,7 @@
 use askd::*;
 use askd_runtime::Batch;
 
-use crate::common::{CLASSES, DYNAMIC, ELEMENTS, FIXED, images};
+use crate::common::{CLASSES, DYNAMIC, ELEMENTS, FIXED, PIXELS_DYNAMIC, images, pixels};
 use crate::counting::allocations;
 use crate::support::{NONE, Running, ok};
 
@@ -26,6 +26,22 @@ fn run_run_image_and_classify_allocate_nothing() {
             "{batch:?}, {count} images"
         );
     }
+    let running = Running::on_pixels(PIXELS_DYNAMIC, Batch::Dynamic);
+    let (input, mut logits) = (pixels(3), vec![0.0; 3 * CLASSES]);
+    let mut run = || {
+        // SAFETY: slices with their lengths.
+        ok(unsafe {
+            askd_session_run_u8(
+                running.session,
+                input.as_ptr(),
+                input.len(),
+                logits.as_mut_ptr(),
+                3 * CLASSES,
+            )
+        });
+    };
+    run();
+    assert_eq!(allocations(|| (0..100).for_each(|_| run())), 0);
     let running = Running::new(FIXED, Batch::One);
     let pixels = vec![100u8; 17 * 23 * 3];
     for (height, width) in [(17, 23), (4, 4)] {

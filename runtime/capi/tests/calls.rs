@@ -8,7 +8,10 @@ use std::thread;
 use askd::*;
 use askd_runtime::{Batch, Image, Model, PixelFormat, Provider, SessionOptions};
 
-use crate::common::{CLASSES, DYNAMIC, ELEMENTS, FIXED, assert_close, bundle, images, reference, require_engine};
+use crate::common::{
+    CLASSES, DYNAMIC, ELEMENTS, FIXED, PIXELS_DYNAMIC, assert_close, bundle, images, normalised, pixels, reference,
+    require_engine,
+};
 use crate::support::{NONE, Running, c_path, last_error, ok};
 
 /// The text that `copy` gives, asked for its length first.
@@ -190,6 +193,34 @@ fn images_are_classified_as_by_the_rust_api() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn a_model_of_pixels_gives_the_logits_of_normalised_images() {
+    for running in [
+        Running::new(DYNAMIC, Batch::Dynamic),
+        Running::on_pixels(PIXELS_DYNAMIC, Batch::Dynamic),
+    ] {
+        let mut takes_pixels = false;
+        // SAFETY: the output is local.
+        ok(unsafe { askd_model_takes_pixels(running.model, &mut takes_pixels) });
+        let (pixels, mut got) = (pixels(2), [f32::NAN; 2 * CLASSES]);
+        if takes_pixels {
+            // SAFETY: slices with their lengths.
+            ok(unsafe {
+                askd_session_run_u8(
+                    running.session,
+                    pixels.as_ptr(),
+                    pixels.len(),
+                    got.as_mut_ptr(),
+                    got.len(),
+                )
+            });
+        } else {
+            got.copy_from_slice(&logits(running.session, &normalised(&pixels)));
+        }
+        assert_close(&got, &reference(&normalised(&pixels)));
     }
 }
 

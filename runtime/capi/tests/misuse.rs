@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use askd::*;
 use askd_runtime::Batch;
 
-use crate::common::DYNAMIC;
+use crate::common::{DYNAMIC, PIXELS_DYNAMIC};
 use crate::support::{Running, functions, last_error};
 
 mod pointers;
@@ -29,6 +29,8 @@ const MAY_BE_NULL: [(&str, &str); 4] = [
 /// The valid arguments that cases start from, and the cases seen.
 pub(crate) struct Bench {
     running: Running,
+    /// A model of pixels.
+    on_pixels: Running,
     options: *mut askd_session_options,
     room: Box<UnsafeCell<[u64; ROOM]>>,
     /// Function and argument.
@@ -42,6 +44,7 @@ impl Bench {
         assert_eq!(unsafe { askd_session_options_new(&mut options) }, ASKD_STATUS_OK);
         Self {
             running: Running::new(DYNAMIC, Batch::Dynamic),
+            on_pixels: Running::on_pixels(PIXELS_DYNAMIC, Batch::Dynamic),
             options,
             room: Box::new(UnsafeCell::new([CANARY; ROOM])),
             cases: BTreeSet::new(),

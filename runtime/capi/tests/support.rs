@@ -120,8 +120,16 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(onnx: &[u8], batch: askd_runtime::Batch) -> Self {
+        Self::of(common::bundle(onnx, batch, |_, _| {}))
+    }
+
+    /// Of a model of pixels.
+    pub(crate) fn on_pixels(onnx: &[u8], batch: askd_runtime::Batch) -> Self {
+        Self::of(common::bundle_of_pixels(onnx, batch, |_, _| {}))
+    }
+
+    fn of(folder: TempDir) -> Self {
         common::require_engine();
-        let folder = common::bundle(onnx, batch, |_, _| {});
         let (mut model, mut session) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: outputs are local, and the model is the one just opened.
         unsafe {

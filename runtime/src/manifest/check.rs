@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Accuracy, Golden, Input, Manifest, SCHEMA, Variant};
+use super::{Accuracy, ElementType, Golden, Input, Layout, Manifest, SCHEMA, Variant};
 use crate::error::Error;
 use crate::text::quoted;
 
@@ -60,6 +60,20 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<(), Error> {
 
 pub(super) fn input(input: &Input) -> Result<(), Error> {
     non_empty("input.name", &input.name)?;
+    let paired = matches!(
+        (input.layout, input.data_type),
+        (Layout::Nchw, ElementType::F32) | (Layout::Nhwc, ElementType::U8)
+    );
+    rule(
+        paired,
+        "input.layout",
+        "NCHW of f32 or NHWC of u8",
+        format!(
+            "{} of {}",
+            format!("{:?}", input.layout).to_uppercase(),
+            input.data_type
+        ),
+    )?;
     let [channels, height, width] = input.shape;
     let shape = format!("{:?}", input.shape);
     rule(channels == 1 || channels == 3, "input.shape", "1 or 3 channels", &shape)?;
@@ -232,6 +246,8 @@ mod tests {
 
     #[test]
     fn every_rule_names_its_field() {
+        assert_eq!(broken(|m| m.input.layout = Layout::Nhwc), "input.layout");
+        assert_eq!(broken(|m| m.input.data_type = ElementType::U8), "input.layout");
         assert_eq!(broken(|m| m.input.shape[0] = 2), "input.shape");
         assert_eq!(broken(|m| m.input.shape[1] = 0), "input.shape");
         assert_eq!(broken(|m| m.input.shape = [3, usize::MAX, usize::MAX]), "input.shape");

@@ -10,13 +10,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use askd_runtime::{
-    Batch, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize,
-    ResizeMethod, SCHEMA, Variant, sha256_hex,
+    Batch, ElementType, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output,
+    Resize, ResizeMethod, SCHEMA, Variant, sha256_hex,
 };
 use tempfile::TempDir;
 
 pub const FIXED: &[u8] = include_bytes!("../fixtures/tiny_fixed.onnx");
 pub const DYNAMIC: &[u8] = include_bytes!("../fixtures/tiny_dynamic.onnx");
+/// The same network on pixels `(N, 4, 4, 3)`, which it normalises as the bundle's manifest says.
+pub const PIXELS: &[u8] = include_bytes!("../fixtures/tiny_pixels.onnx");
+pub const PIXELS_DYNAMIC: &[u8] = include_bytes!("../fixtures/tiny_pixels_dynamic.onnx");
 /// Elements of one input image, 3x4x4.
 pub const ELEMENTS: usize = 48;
 pub const CLASSES: usize = 3;
@@ -118,6 +121,7 @@ pub fn bundle(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut
         input: Input {
             name: "image".into(),
             layout: Layout::Nchw,
+            data_type: ElementType::F32,
             shape: [3, 4, 4],
             mean: vec![0.5, 0.25, 0.125],
             std: vec![0.5, 0.25, 0.125],
@@ -166,6 +170,37 @@ pub fn bundle(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut
     fs::write(folder.path().join(GOLDEN_FILE), golden).unwrap();
     fs::write(folder.path().join(MANIFEST_FILE), manifest.to_json().unwrap()).unwrap();
     folder
+}
+
+/// As [`bundle`], around a model of pixels.
+pub fn bundle_of_pixels(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut GoldenData)) -> TempDir {
+    bundle(onnx, batch, |manifest, golden| {
+        manifest.input = manifest.input.clone().of_pixels();
+        let pixels = pixels(2);
+        let floats = pixels.iter().copied().map(f32::from).collect();
+        *golden = GoldenData::new([2, 4, 4, 3], floats, reference(&normalised(&pixels))).unwrap();
+        change(manifest, golden);
+    })
+}
+
+/// Images of pixels, interleaved.
+pub fn pixels(count: usize) -> Vec<u8> {
+    (0..count * ELEMENTS)
+        .map(|at| ((at * 37 + at / ELEMENTS * 11) % 256) as u8)
+        .collect()
+}
+
+/// Pixels as the manifest of [`bundle`] normalises them: planes of floats.
+pub fn normalised(pixels: &[u8]) -> Vec<f32> {
+    let value = |image: &[u8], at: usize| {
+        let (channel, place) = (at / 16, at % 16);
+        let of_channel = [0.5, 0.25, 0.125][channel];
+        (f32::from(image[place * 3 + channel]) / 255.0 - of_channel) / of_channel
+    };
+    let images = pixels.chunks_exact(ELEMENTS);
+    images
+        .flat_map(|image| (0..ELEMENTS).map(move |at| value(image, at)))
+        .collect()
 }
 
 /// Rewrites `askd.json` as a JSON value, past the checks of [`Manifest::to_json`].

@@ -174,6 +174,10 @@ fn models(bench: &mut Bench) {
     );
     each_pointer!(
         bench,
+        askd_model_takes_pixels(model = model, takes_pixels = bench.output::<bool>(0))
+    );
+    each_pointer!(
+        bench,
         askd_model_sequence(model = model, sequence = bench.output::<u64>(0))
     );
     each_pointer!(
@@ -266,6 +270,16 @@ fn sessions(bench: &mut Bench) {
         )
     );
     let pixels = [0u8; ELEMENTS];
+    each_pointer!(
+        bench,
+        askd_session_run_u8(
+            session = bench.on_pixels.session,
+            pixels = pixels.as_ptr(),
+            pixels_length = ELEMENTS,
+            output = bench.output::<f32>(0),
+            output_length = CLASSES,
+        )
+    );
     let image = askd_image {
         pixels: pixels.as_ptr(),
         size: ELEMENTS,

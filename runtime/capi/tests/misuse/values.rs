@@ -24,6 +24,7 @@ pub(super) fn refused(bench: &mut Bench) {
     models(bench);
     options(bench);
     runs(bench);
+    runs_on_pixels(bench);
     images_of_pixels(bench);
     constants(bench);
 }
@@ -339,6 +340,45 @@ fn runs(bench: &mut Bench) {
         "output",
         ASKD_STATUS_OVERLAP,
         askd_session_run(session, output.wrapping_add(1), ELEMENTS, output, CLASSES)
+    );
+}
+
+/// As [`runs`], on pixels; and each kind of model given what the other takes.
+fn runs_on_pixels(bench: &mut Bench) {
+    let (session, input) = (bench.on_pixels.session, [9u8; ELEMENTS]);
+    let (floats, output) = (images(1), bench.output::<f32>(0));
+    let run = |bench: &mut Bench, argument, expected, length, room| {
+        refuse!(
+            bench,
+            argument,
+            expected,
+            askd_session_run_u8(session, input.as_ptr(), length, output, room)
+        );
+    };
+    for length in [0, 1, ELEMENTS - 1, usize::MAX] {
+        run(bench, "pixels_length", ASKD_STATUS_WRONG_LENGTH, length, CLASSES);
+    }
+    for room in [0, CLASSES - 1, CLASSES + 1, usize::MAX] {
+        run(bench, "output_length", ASKD_STATUS_WRONG_LENGTH, ELEMENTS, room);
+    }
+    refuse!(
+        bench,
+        "output",
+        ASKD_STATUS_OVERLAP,
+        askd_session_run_u8(session, output.cast::<u8>().wrapping_add(1), ELEMENTS, output, CLASSES)
+    );
+    refuse!(
+        bench,
+        "session",
+        ASKD_STATUS_INPUT_TYPE,
+        askd_session_run(session, floats.as_ptr(), ELEMENTS, output, CLASSES)
+    );
+    let normalised = bench.running.session;
+    refuse!(
+        bench,
+        "session",
+        ASKD_STATUS_INPUT_TYPE,
+        askd_session_run_u8(normalised, input.as_ptr(), ELEMENTS, output, CLASSES)
     );
 }
 
