@@ -261,7 +261,9 @@ mod tests {
             let mut input = vec![7.0; 48];
             input[5] = value;
             let golden = GoldenData::new(shape, input, vec![0.0; 2]).unwrap();
-            golden.check_against(&manifest, &manifest.golden).map_err(|error| error.to_string())
+            golden
+                .check_against(&manifest, &manifest.golden)
+                .map_err(|error| error.to_string())
         };
         for value in [0.0, 255.0] {
             check([1, 4, 4, 3], value).unwrap();

@@ -123,7 +123,7 @@ fn a_bundle_that_fails_its_test_never_appears() {
     assert!(
         error
             .to_string()
-            .starts_with("self-test of resnet8: expected golden logits within 1e-4"),
+            .starts_with("self-test of variant fp32: expected golden logits within 1e-4"),
         "{error}"
     );
     assert!(error.to_string().ends_with("at image 1"), "{error}");

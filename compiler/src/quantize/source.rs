@@ -89,7 +89,12 @@ fn read_weights(graph: &Graph, model: &GraphProto, file: &Path) -> Result<Weight
     let mut weights = Weights::new();
     for parameter in graph.parameters() {
         if let Some(tensor) = model.initializer.iter().find(|tensor| tensor.name == parameter.name) {
-            weights.insert(parameter.name, floats(tensor, file)?);
+            let tensor = floats(tensor, file)?;
+            // what acts on a map's channels is written with dimensions of 1 for its pixels
+            let without_ones = |shape: &[usize]| shape.iter().copied().filter(|dim| *dim > 1).collect::<Vec<_>>();
+            let same = without_ones(&tensor.shape) == without_ones(&parameter.shape);
+            let shape = if same { parameter.shape } else { tensor.shape };
+            weights.insert(parameter.name, HostTensor::new(shape, tensor.data));
         }
     }
     weights::check(graph, &weights, &file.display().to_string())?;
