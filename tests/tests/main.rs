@@ -13,6 +13,7 @@ mod onnx_checker;
 mod pilot;
 mod pipeline;
 mod pretrained;
+mod projector;
 mod recipes;
 mod refusals;
 mod resume;

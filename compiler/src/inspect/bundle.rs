@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use super::grouped;
 use crate::Result;
+use crate::distill::ProjectorCost;
+use crate::train::Recipe;
 
 /// A bundle whose files are what its manifest says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +21,9 @@ pub struct BundleReport {
     pub files: Vec<FileReport>,
     /// Size of these files together, in bytes.
     pub bytes: u64,
+    /// What the projectors of a distilled student cost, as trained; none where there are none, and where the bundle does not hold
+    /// its recipe.
+    pub projector: Option<ProjectorCost>,
     /// All of `askd.json`.
     pub manifest: Manifest,
 }
@@ -59,8 +64,17 @@ pub fn inspect_bundle(path: impl AsRef<Path>) -> Result<BundleReport> {
         path: path.to_owned(),
         bytes: files.iter().map(|file| file.size).sum(),
         files,
+        projector: projector_cost(&manifest),
         manifest,
     })
+}
+
+/// What the recipe among a bundle's provenance says, if there is one that describes such a network.
+fn projector_cost(manifest: &Manifest) -> Option<ProjectorCost> {
+    let text = manifest.provenance.get("recipe")?.as_str()?;
+    let recipe: Recipe = toml::from_str(text).ok()?;
+    let same = recipe.input == manifest.input.shape && recipe.classes == manifest.output.classes;
+    if same { recipe.projector_cost().ok()? } else { None }
 }
 
 impl fmt::Display for BundleReport {
@@ -106,6 +120,9 @@ impl fmt::Display for BundleReport {
                     "  {data} {split}: top-1 {top1:.2} %, top-5 {top5:.2} % of {images} images"
                 )?;
             }
+        }
+        if let Some(projector) = &self.projector {
+            writeln!(f, "as trained, the {projector}")?;
         }
         let (images, tolerance) = (manifest.golden.images, manifest.golden.tolerance);
         writeln!(f, "golden data: {images} images, tolerance {tolerance:e}")?;
