@@ -1,22 +1,23 @@
 //! The projector's cost and budget by the command line: chosen within the budget, chosen once, told in every report.
 
+use askd_compiler::nn::initialise;
 use askd_compiler::train::{Layers, Origin, Recipe, Setting};
 use askd_compiler::weights::save_safetensors;
 use askd_models::{NetworkConfig, build};
-use askd_tests::{Outcome, Workspace, fashion_mnist, random_weights};
+use askd_tests::{Outcome, Workspace, fashion_mnist};
 use serde_json::Value;
 
 use crate::refusals::says;
 
 const DISTILL: &str = "distill --teacher resnet8x4 --teacher-weights teacher.safetensors --student resnet8 \
-    --data fashion-mnist:fashion --epochs 1 --batch 16 --max-steps 2";
+    --data fashion-mnist:fashion --epochs 1 --batch 16 --max-steps 2 --lr 0.001";
 
 /// A few images and `teacher.safetensors`, a resnet8x4 for them: its map has 256 channels, four times the student's.
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
     fashion_mnist(&workspace.path("fashion"), 100, 30);
     let teacher = build("resnet8x4", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
-    let weights = random_weights(&teacher, 1);
+    let weights = initialise(&teacher, 1);
     save_safetensors(&workspace.path("teacher.safetensors"), &weights, None).unwrap();
     workspace
 }

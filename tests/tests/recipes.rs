@@ -226,7 +226,7 @@ fn what_a_recipe_says_wrong_is_one_line() {
         (
             format!("distill {run} --method kd --max-overhead params:5%"),
             "--max-overhead: unknown key `distillation.method.max_overhead` with distillation.method.name = \"kd\", \
-             did you mean `distillation.method.label_weight`?",
+             did you mean `distillation.method.name`?",
         ),
         (
             format!("distill {run} --teacher resnet8"),
