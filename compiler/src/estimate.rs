@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use self::measure::{Costs, evaluation_seconds, step_costs};
 use crate::Result;
+use crate::distill::ProjectorCost;
 use crate::train::{Moment, Prepared, Recipe};
 
 /// What a recipe costs on this machine.
@@ -32,6 +33,9 @@ pub struct Estimate {
     pub peak_rss_mib: Option<f64>,
     /// What a step's time is spent on.
     pub shares: Shares,
+    /// What the projectors cost in the student that would ship; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projector: Option<ProjectorCost>,
 }
 
 /// Parts of a step's time, percent: 100 together.
@@ -82,6 +86,7 @@ pub fn estimate(recipe: &Recipe, device: &Device) -> Result<Estimate> {
         total_seconds: reading + costs.seconds + epochs * after_epoch + around + (validation + test) * student,
         peak_rss_mib: peak_rss_mib(),
         shares: costs.shares(),
+        projector: recipe.projector_cost()?,
     })
 }
 
@@ -159,8 +164,11 @@ impl fmt::Display for Estimate {
             "the whole recipe: {}, evaluation included",
             duration(self.total_seconds)
         )?;
-        match self.peak_rss_mib {
-            Some(peak) => write!(f, "\npeak memory: {peak:.0} MiB"),
+        if let Some(peak) = self.peak_rss_mib {
+            write!(f, "\npeak memory: {peak:.0} MiB")?;
+        }
+        match &self.projector {
+            Some(projector) => write!(f, "\nships with a {projector}"),
             None => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bundle::{BundleSpec, TOLERANCE, write_bundle};
 use crate::data::{DataSpec, ImageSet, Loader, Part};
-use crate::distill::Distillation;
+use crate::distill::{Distillation, ProjectorCost};
 use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict, predict_session};
 use crate::nn::Network;
 use crate::onnx::{ModelInfo, write_model};
@@ -76,6 +76,8 @@ pub struct Exported {
     pub macs: usize,
     /// Size of the ONNX file.
     pub bytes: usize,
+    /// What the projectors cost, as trained: before batch norm is folded; none where there are none.
+    pub projector: Option<ProjectorCost>,
     /// Trainer against runtime.
     pub parity: Parity,
     /// Accuracy through the runtime on the test images.
@@ -253,6 +255,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
         parameters: graph.parameter_count(),
         macs: graph.macs(),
         bytes,
+        projector: source.recipe.projector_cost()?,
         parity,
         runtime,
     })

@@ -6,11 +6,10 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use askd_models::{NodeCost, PROJECTOR};
 use askd_runtime::{Model, SessionOptions};
 use candle_core::Device;
 
-use self::report::{Dataset, ModelFacts, ProjectorFacts, RuntimeFacts, Seconds, SeedReport, percentile};
+use self::report::{Dataset, ModelFacts, RuntimeFacts, Seconds, SeedReport, percentile};
 use crate::data::{DataSpec, Part};
 use crate::evaluate::Predictions;
 use crate::export::{ExportOptions, Source, export};
@@ -142,7 +141,7 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
         teacher: facts(&teacher, &teacher_result)?,
         student_alone: facts(&alone, &alone_result)?,
         student_atsc: facts(&atsc, &atsc_result)?,
-        projector: projector_facts(&atsc_recipe)?,
+        projector: atsc_recipe.projector_cost()?.ok_or_else(no_projector)?,
         parity: exported.parity,
         runtime,
         seconds,
@@ -222,8 +221,6 @@ fn facts(source: &Source, result: &RunResult) -> Result<ModelFacts> {
     })
 }
 
-/// What the projector adds: the cost of its nodes.
-fn projector_facts(recipe: &Recipe) -> Result<ProjectorFacts> {
-    let NodeCost { parameters, macs } = recipe.graph()?.cost_under(PROJECTOR);
-    Ok(ProjectorFacts { parameters, macs })
+fn no_projector() -> Error {
+    Error::invalid("pilot", "a student with a projector", "none")
 }

@@ -36,6 +36,11 @@ pub fn warn(text: &str) {
     eprintln!("warning: {text}");
 }
 
+/// Tells what was found, on standard error.
+pub fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Progress through a known number of images.
 #[derive(Debug)]
 pub struct Progress {

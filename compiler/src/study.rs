@@ -72,9 +72,13 @@ pub fn study(file: &Path, options: &StudyOptions) -> Result<StudyReport> {
     let study = read(file)?;
     let mut planned = Vec::new();
     for run in &study.run {
+        let mut earlier = None;
         for seed in 0..run.seeds.unwrap_or(study.seeds) {
-            let recipe = recipe(file, &study, run, seed, options)?;
             let out = options.out.join(&run.name).join(format!("seed-{seed}"));
+            // what was measured for one seed, or before an interruption, is not measured again
+            earlier = earlier.or_else(|| Recipe::load(&out).ok());
+            let recipe = layers(file, &study, run, seed, options)?.resolve_after(earlier.as_ref())?;
+            earlier = Some(recipe.clone());
             refuse_another(&out, &recipe)?;
             planned.push((run, seed, recipe, out));
         }
@@ -126,8 +130,8 @@ fn read(file: &Path) -> Result<Study> {
     Ok(study)
 }
 
-/// The recipe of one run: defaults, what all share, what is its own, its seed, then the settings of the options.
-fn recipe(file: &Path, study: &Study, run: &Run, seed: u64, options: &StudyOptions) -> Result<Recipe> {
+/// What makes the recipe of one run: defaults, what all share, what is its own, its seed, then the settings of the options.
+fn layers(file: &Path, study: &Study, run: &Run, seed: u64, options: &StudyOptions) -> Result<Layers> {
     let mut layers = Layers::training()?;
     let origin = Origin::File(format!("{}: run {}", file.display(), run.name));
     for table in [&study.recipe, &run.recipe] {
@@ -138,7 +142,7 @@ fn recipe(file: &Path, study: &Study, run: &Run, seed: u64, options: &StudyOptio
     }
     layers.settings(vec![Setting::new(origin, "seed", seed as i64)])?;
     layers.settings(options.settings.clone())?;
-    layers.resolve()
+    Ok(layers)
 }
 
 /// Refuses a directory in which a run of another recipe is: its work is not this study's to throw away.

@@ -22,6 +22,10 @@ pub const CLASSIFIER: &str = "classifier";
 pub struct DistilledOptions {
     /// Reduction factor f: the first two convolutions of a projector are `C_T/f` wide.
     pub factor: usize,
+    /// Whether the second of them, 3x3, is depthwise: every channel by itself, which the third one mixes.
+    ///
+    /// Source: depthwise separable convolution, arXiv:1704.04861, section 3.1.
+    pub depthwise: bool,
     /// Whether those two are one trunk for all teachers, as wide as the widest teacher's. Alone, a teacher has nobody to
     /// share with, and nothing changes.
     pub shared_trunk: bool,
@@ -30,10 +34,11 @@ pub struct DistilledOptions {
 }
 
 impl Default for DistilledOptions {
-    /// f = 2, as published; no trunk, no own head.
+    /// f = 2 and a full 3x3 convolution, as published; no trunk, no own head.
     fn default() -> Self {
         Self {
             factor: 2,
+            depthwise: false,
             shared_trunk: false,
             own_head: false,
         }
@@ -78,8 +83,8 @@ impl TeacherNames {
 /// Student encoder + a projector and a shared classifier for each teacher as one graph.
 ///
 /// The student's encoder ends in its [`FEATURES`]; each projector imitates the map that its teacher's classifier pools.
-/// A projector is 1x1 conv to `C_T/f`, 3x3 conv, 1x1 conv to `C_T`, each with batch norm and ReLU and without bias;
-/// a student map larger than the teacher's is average-pooled to its size first. A shared trunk, `projector.trunk`, takes
+/// A projector is 1x1 conv to `C_T/f`, 3x3 conv, at choice depthwise, 1x1 conv to `C_T`, each with batch norm and ReLU and
+/// without bias; a student map larger than the teacher's is average-pooled to its size first. A shared trunk, `projector.trunk`, takes
 /// the place of all first and second convolutions, for which the map is pooled to the smallest teacher's size. The logits
 /// are the mean of the classifiers'.
 ///
@@ -110,7 +115,7 @@ pub fn distilled_student(student: &Graph, teachers: &[&Graph], options: &Distill
 
     let shared = if options.shared_trunk && teachers.len() > 1 {
         let name = format!("{PROJECTOR}.trunk");
-        Some(trunk(&mut builder, &name, features, common_map(&maps), options.factor)?)
+        Some(trunk(&mut builder, &name, features, common_map(&maps), options)?)
     } else {
         None
     };
@@ -120,9 +125,9 @@ pub fn distilled_student(student: &Graph, teachers: &[&Graph], options: &Distill
     for (names, map) in names.iter().zip(&maps) {
         let narrow = match shared {
             Some(narrow) => narrow,
-            None => trunk(&mut builder, &names.projector, features, *map, options.factor)?,
+            None => trunk(&mut builder, &names.projector, features, *map, options)?,
         };
-        let projected = projector_layer(&mut builder, &names.projector, 3, narrow, (map[0], 1))?;
+        let projected = projector_layer(&mut builder, &names.projector, 3, narrow, (map[0], 1, 1))?;
         let scores = builder.classifier(&names.classifier, projected, classes)?;
         outputs.extend([(names.projected.as_str(), projected), (&names.logits, scores)]);
         logits.push(scores);
@@ -142,6 +147,24 @@ pub fn distilled_student(student: &Graph, teachers: &[&Graph], options: &Distill
     Ok(builder.finish(&outputs))
 }
 
+/// What a distilled student is held against: its encoder, and a classifier of its own on the encoder's map.
+///
+/// That is the network itself, but where layers lie between [`FEATURES`] and [`CLASSIFIER_MAP`], as in MobileNetV2, which a
+/// distilled student leaves out.
+///
+/// # Shapes
+/// - [`LOGITS`]: `(K)`, K the network's classes
+///
+/// # Errors
+/// [`Error::UnknownOutput`] if it has no features or no logits.
+pub fn without_projector(student: &Graph) -> Result<Graph> {
+    let mut builder = GraphBuilder::new(student.name(), student.input_shape());
+    let encoder = student.keep_outputs(&[FEATURES])?;
+    let features = builder.append(ENCODER, &encoder, builder.input())?[FEATURES];
+    let logits = builder.classifier(CLASSIFIER, features, student.classes()?)?;
+    Ok(builder.finish(&[(LOGITS, logits)]))
+}
+
 /// As wide as the widest map, as high and as broad as the smallest.
 fn common_map(maps: &[[usize; 3]]) -> [usize; 3] {
     let extremes =
@@ -150,7 +173,13 @@ fn common_map(maps: &[[usize; 3]]) -> [usize; 3] {
 }
 
 /// The first two convolutions of a projector to `map`, the student's map pooled to that size where it is larger.
-fn trunk(builder: &mut GraphBuilder, name: &str, x: NodeId, map: [usize; 3], factor: usize) -> Result<NodeId> {
+fn trunk(
+    builder: &mut GraphBuilder,
+    name: &str,
+    x: NodeId,
+    map: [usize; 3],
+    options: &DistilledOptions,
+) -> Result<NodeId> {
     let [width, height, columns] = map;
     let mut x = x;
     if let Shape::Map([_, h, w]) = builder.shape(x)
@@ -162,20 +191,21 @@ fn trunk(builder: &mut GraphBuilder, name: &str, x: NodeId, map: [usize; 3], fac
         };
         x = builder.push(&format!("{name}.pool"), pool, &[x])?;
     }
-    let narrow = width / factor;
-    x = projector_layer(builder, name, 1, x, (narrow, 1))?;
-    projector_layer(builder, name, 2, x, (narrow, 3))
+    let narrow = width / options.factor;
+    let groups = if options.depthwise { narrow } else { 1 };
+    x = projector_layer(builder, name, 1, x, (narrow, 1, 1))?;
+    projector_layer(builder, name, 2, x, (narrow, 3, groups))
 }
 
-/// The `index`-th convolution of a projector with its batch norm and ReLU.
+/// The `index`-th convolution of a projector, in so many groups, with its batch norm and ReLU.
 fn projector_layer(
     builder: &mut GraphBuilder,
     name: &str,
     index: usize,
     x: NodeId,
-    (channels, kernel): (usize, usize),
+    (channels, kernel, groups): (usize, usize, usize),
 ) -> Result<NodeId> {
-    let x = builder.conv(&format!("{name}.conv{index}"), x, channels, kernel, 1)?;
+    let x = builder.grouped_conv(&format!("{name}.conv{index}"), x, channels, kernel, 1, groups)?;
     let x = builder.batch_norm(&format!("{name}.bn{index}"), x)?;
     builder.relu(&format!("{name}.relu{index}"), x)
 }

@@ -26,6 +26,7 @@ pub use builder::GraphBuilder;
 pub use count::NodeCost;
 pub use distilled::{
     CLASSIFIER, DistilledOptions, ENCODER, OWN_LOGITS, PROJECTED, PROJECTOR, TeacherNames, distilled_student,
+    without_projector,
 };
 pub use error::Error;
 pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId};

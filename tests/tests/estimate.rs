@@ -31,12 +31,17 @@ fn estimated(workspace: &Workspace, arguments: &str) -> Value {
         "step_ms",
         "total_seconds",
     ];
+    if arguments.contains("--method simkd") || arguments.contains("--method atsc") {
+        expected.push("projector");
+        assert_eq!(printed["projector"]["factor"], 2);
+    }
     if cfg!(target_os = "linux") {
         expected.push("peak_rss_mib");
     }
     assert_eq!(keys(&printed), expected.into_iter().map(str::to_owned).collect());
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{printed}"));
-    for (key, value) in printed.as_object().unwrap().iter().filter(|(key, _)| *key != "shares") {
+    let figures = printed.as_object().unwrap().iter();
+    for (key, value) in figures.filter(|(key, _)| !["shares", "projector"].contains(&key.as_str())) {
         assert!(number(value) > 0.0, "{key}: {printed}");
     }
     let shares = ["forward", "backward", "optimizer", "data"];

@@ -103,16 +103,25 @@ fn engines_agree_on_gray_images() {
 
 #[test]
 fn engines_agree_on_a_distilled_student() {
-    for (student, teachers, shared_trunk) in [
-        ("resnet8", &["resnet8x4"][..], false),
-        ("resnet14x2", &["resnet8x4"], false),
-        ("resnet8", &["mobilenetv2_0.5"], false),
-        ("mobilenetv2_0.5", &["vgg8"], false),
-        ("resnet8", &["resnet20", "vgg8"], false),
-        ("mobilenetv2_0.5", &["resnet20", "resnet8x4", "mobilenetv2_1.0"], false),
-        ("resnet8", &["resnet20", "vgg8", "mobilenetv2_0.5"], true),
+    for (student, teachers, depthwise, shared_trunk) in [
+        ("resnet8", &["resnet8x4"][..], false, false),
+        ("resnet8", &["resnet8x4"], true, false),
+        ("resnet14x2", &["resnet8x4"], false, false),
+        ("resnet8", &["mobilenetv2_0.5"], false, false),
+        ("mobilenetv2_0.5", &["vgg8"], false, false),
+        ("mobilenetv2_0.5", &["vgg8"], true, false),
+        ("resnet8", &["resnet20", "vgg8"], false, false),
+        (
+            "mobilenetv2_0.5",
+            &["resnet20", "resnet8x4", "mobilenetv2_1.0"],
+            false,
+            false,
+        ),
+        ("resnet8", &["resnet20", "vgg8", "mobilenetv2_0.5"], false, true),
+        ("resnet8", &["resnet20", "vgg8", "mobilenetv2_0.5"], true, true),
     ] {
         let options = DistilledOptions {
+            depthwise,
             shared_trunk,
             own_head: teachers.len() > 1,
             ..DistilledOptions::default()

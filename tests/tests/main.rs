@@ -14,6 +14,7 @@ mod passes;
 mod pilot;
 mod pipeline;
 mod pretrained;
+mod projector;
 mod quantize;
 mod recipes;
 mod refusals;

@@ -77,11 +77,17 @@ fn the_onnx_checker_accepts_every_network() {
     let (student, other) = (build("resnet8", &config).unwrap(), build("vgg8", &config).unwrap());
     let options = DistilledOptions {
         factor: 4,
+        depthwise: false,
         shared_trunk: true,
         own_head: true,
     };
+    let depthwise = DistilledOptions {
+        depthwise: true,
+        ..options
+    };
     graphs.push(distilled_student(&student, &[&teacher], &options).unwrap());
     graphs.push(distilled_student(&student, &[&teacher, &other], &options).unwrap());
+    graphs.push(distilled_student(&student, &[&teacher, &other], &depthwise).unwrap());
     graphs.push(other_operations());
 
     let dir = tempfile::tempdir().unwrap();

@@ -53,6 +53,12 @@ fn its_report_has_every_figure_and_its_bundle_runs() {
         let [alone, atsc] = ["student_alone", "student_atsc"].map(|model| number(&report, &format!("/{model}/{cost}")));
         assert_eq!(atsc - alone, number(&report, &format!("/projector/{cost}")), "{cost}");
     }
+    for cost in ["parameters", "macs"] {
+        let alone = number(&report, &format!("/student_alone/{cost}"));
+        let share = 100.0 * number(&report, &format!("/projector/{cost}")) / alone;
+        let told = number(&report, &format!("/projector/{cost}_percent"));
+        assert!((told - share).abs() < 1e-9, "{cost}: {told}");
+    }
     assert_eq!(report["parity"]["images"], 2000);
     assert_eq!(report["parity"]["top1_agreement"], 100.0);
     assert!(number(&report, "/parity/max_abs_diff") <= 1e-4, "{report}");

@@ -35,9 +35,10 @@ const FLAGS: [(&str, &str); 20] = [
     ("--teacher-weights", "run/best/weights.safetensors"),
     ("--weighting", "uniform"),
 ];
-const METHOD_FLAGS: [(&str, &str); 12] = [
+const METHOD_FLAGS: [(&str, &str); 13] = [
     ("--method", "simkd"),
     ("--factor", "4"),
+    ("--projector", "depthwise"),
     ("--feature-weight", "2.0"),
     ("--student-weight", "0.5"),
     ("--teacher-weight", "0.25"),
@@ -213,6 +214,19 @@ fn what_a_recipe_says_wrong_is_one_line() {
         (
             format!("distill {run} --method alone --factor 2"),
             "--factor: expected no setting of a method with method alone, got 2",
+        ),
+        (
+            format!("distill {run} --method simkd --factor 4 --max-overhead params:5%"),
+            "--max-overhead: expected no factor beside it: it chooses one, got \"params:5%\"",
+        ),
+        (
+            format!("distill {run} --method simkd --max-overhead 5%"),
+            "--max-overhead: expected params:PERCENT%, macs:PERCENT% or latency:PERCENT%, got \"5%\"",
+        ),
+        (
+            format!("distill {run} --method kd --max-overhead params:5%"),
+            "--max-overhead: unknown key `distillation.method.max_overhead` with distillation.method.name = \"kd\", \
+             did you mean `distillation.method.name`?",
         ),
         (
             format!("distill {run} --teacher resnet8"),

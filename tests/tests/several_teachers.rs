@@ -20,13 +20,14 @@ const CONFIG: NetworkConfig = NetworkConfig {
 const TEACHERS: [&str; 4] = ["resnet20", "resnet32x4", "vgg8", "mobilenetv2_0.5"];
 const IMAGES: usize = 3;
 
-/// Every number of teachers, without and with a shared trunk, and the number.
+/// Every number of teachers, without and with a shared trunk, with both forms of the projector, and the number.
 fn students() -> Vec<(Graph, usize)> {
     let teachers = TEACHERS.map(|name| build(name, &CONFIG).unwrap());
     let student = build("resnet8", &CONFIG).unwrap();
-    let of = |(count, shared_trunk): (usize, bool)| {
+    let of = |(count, shared_trunk, depthwise): (usize, bool, bool)| {
         let options = DistilledOptions {
             factor: 4,
+            depthwise,
             shared_trunk,
             own_head: true,
         };
@@ -34,7 +35,8 @@ fn students() -> Vec<(Graph, usize)> {
         (distilled_student(&student, &teachers, &options).unwrap(), count)
     };
     let cases = [(1, false), (2, false), (2, true), (3, false), (3, true), (4, true)];
-    cases.map(of).to_vec()
+    let forms = cases.map(|(count, trunk)| [(count, trunk, false), (count, trunk, true)]);
+    forms.into_iter().flatten().map(of).collect()
 }
 
 fn images() -> Vec<f32> {

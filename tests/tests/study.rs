@@ -44,6 +44,12 @@ recipe.distillation.method = { name = "atsc", mode = "official-code" }
 recipe.distillation.teachers = [{ network = "resnet8", weights = "teacher/best/weights.safetensors" }]
 
 [[run]]
+name = "budget"
+seeds = 1
+recipe.distillation.method = { name = "atsc", projector = "depthwise", max_overhead = "params:5%" }
+recipe.distillation.teachers = [{ network = "resnet8", weights = "teacher/best/weights.safetensors" }]
+
+[[run]]
 name = "two-teachers"
 seeds = 1
 recipe.label_noise = 0.2
@@ -75,17 +81,30 @@ fn every_method_runs_over_its_seeds_and_a_study_goes_on() {
     let report = workspace.run("study study.toml --out out --json").json();
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["alone", "kd", "aver", "dml", "official-code", "two-teachers"]);
+    assert_eq!(
+        names,
+        ["alone", "kd", "aver", "dml", "official-code", "budget", "two-teachers"]
+    );
     for row in rows {
         let seeds = if row["name"] == "kd" { 2 } else { 1 };
         assert_eq!(row["seeds"].as_array().unwrap().len(), seeds, "{row}");
         assert_eq!(row["test_top1"]["values"].as_array().unwrap().len(), seeds, "{row}");
         let taught = !["alone", "dml"].contains(&row["name"].as_str().unwrap());
         assert_eq!(row["teacher_top1"] != Value::Null, taught, "{row}");
+        let projects = names.iter().skip(4).any(|name| row["name"] == *name);
+        assert_eq!(row["projector"] != Value::Null, projects, "{row}");
     }
+    let within = &rows[5]["projector"];
+    assert!(within["parameters_percent"].as_f64().unwrap() <= 5.0, "{within}");
+    assert_eq!(within["form"], "depthwise");
     let table = String::from_utf8(workspace.read("out/study.md")).unwrap();
     assert!(
         table.contains("| kd | 2 |") && table.contains("| two-teachers | 1 |"),
+        "{table}"
+    );
+    let cell = format!("| {} (", within["parameters"]);
+    assert!(
+        table.contains(&cell) && table.contains("of it the projector"),
         "{table}"
     );
 

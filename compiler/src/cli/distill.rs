@@ -53,6 +53,13 @@ pub(super) struct RecipeArgs {
     /// Projector's reduction factor f: the larger, the smaller the projector [default: 2]
     #[arg(long)]
     factor: Option<usize>,
+    /// In place of --factor: the smallest f whose projectors add no more than this to the student without them. KIND: params,
+    /// macs, or latency, measured in ONNX Runtime with one thread [default: none]
+    #[arg(long, value_name = "KIND:PERCENT%")]
+    max_overhead: Option<String>,
+    /// Projector's 3x3 convolution: standard, or depthwise, which is several times cheaper [default: standard]
+    #[arg(long, value_name = "standard|depthwise")]
+    projector: Option<String>,
     /// Several teachers' projectors share their first two convolutions [default: false]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     shared_trunk: Option<bool>,
@@ -110,8 +117,8 @@ pub(super) struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The recipe that file and flags describe.
-    pub(super) fn recipe(&self) -> Result<Recipe> {
+    /// The recipe that file and flags describe; `earlier` is that of the run that it goes on.
+    pub(super) fn recipe(&self, earlier: Option<&Recipe>) -> Result<Recipe> {
         let layers = self.training.over(Layers::distillation()?)?;
         let mut flags = Flags::default();
         flags.add("--student", "network", self.student.as_ref())?;
@@ -121,6 +128,8 @@ impl RecipeArgs {
             ("--method", "name", &self.method),
             ("--mode", "mode", &self.mode),
             ("--peer", "peer", &self.peer),
+            ("--max-overhead", "max_overhead", &self.max_overhead),
+            ("--projector", "projector", &self.projector),
             ("--normalise", "normalise", &self.normalise),
             ("--adapt-decay", "adaptation.decay", &self.adapt_decay),
         ] {
@@ -149,7 +158,7 @@ impl RecipeArgs {
         ] {
             flags.add(flag, &format!("distillation.method.{key}"), given)?;
         }
-        self.training.resolve(layers, flags)
+        self.training.resolve(layers, flags, earlier)
     }
 
     /// The teachers where flags say any: each network with its weights, of which either may be the recipe file's.
@@ -178,5 +187,6 @@ impl RecipeArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<Output> {
-    args.run.train(&args.recipe.recipe()?, &args.recipe.training.machine)
+    let recipe = args.recipe.recipe(args.run.earlier().as_ref())?;
+    args.run.train(&recipe, &args.recipe.training.machine)
 }

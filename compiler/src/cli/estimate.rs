@@ -61,8 +61,8 @@ struct Planned<R: clap::Args> {
 
 pub(super) fn run(args: &Args) -> Result<Output> {
     match &args.what {
-        What::Train(planned) => measure(&planned.recipe.recipe()?, &planned.recipe.training.machine),
-        What::Distill(planned) => measure(&planned.recipe.recipe()?, &planned.recipe.training.machine),
+        What::Train(planned) => measure(&planned.recipe.recipe(None)?, &planned.recipe.training.machine),
+        What::Distill(planned) => measure(&planned.recipe.recipe(None)?, &planned.recipe.training.machine),
     }
 }
 

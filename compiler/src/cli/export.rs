@@ -132,12 +132,16 @@ pub(super) fn run(args: Args) -> Result<Output> {
         }
     };
     let exported = export(&source, &options, &out)?;
+    let projector = exported
+        .projector
+        .map(|cost| format!("of it, as trained, the {cost}\n"));
     let text = format!(
-        "{}: {} parameters, {} MACs, {} bytes\nthrough the runtime: {}\nlargest difference from the trainer's logits: {:.2e} over {} images\n",
+        "{}: {} parameters, {} MACs, {} bytes\n{}through the runtime: {}\nlargest difference from the trainer's logits: {:.2e} over {} images\n",
         out.display(),
         exported.parameters,
         exported.macs,
         exported.bytes,
+        projector.unwrap_or_default(),
         describe(&exported.runtime),
         exported.parity.max_abs_diff,
         exported.parity.images,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use askd_compiler::distill::ProjectorCost;
 use askd_compiler::inspect::{GraphReport, inspect_bundle, inspect_graph, inspect_onnx};
 use askd_compiler::train::{RECIPE_FILE, RESULT_FILE, Recipe, RunResult};
 use askd_compiler::{Result, files};
@@ -24,7 +25,9 @@ pub(super) fn run(args: &Args) -> Result<Output> {
         let recipe = Recipe::load(&args.path)?;
         let network = inspect_graph(&recipe.graph()?);
         let result: Option<RunResult> = read_result(&args.path)?;
-        let mut text = format!("{network}\nrecipe:\n{}", recipe.to_toml()?);
+        let projector = recipe.projector_cost()?;
+        let told = projector.map(|cost| format!("of it the {cost}\n"));
+        let mut text = format!("{network}{}\nrecipe:\n{}", told.unwrap_or_default(), recipe.to_toml()?);
         if let Some(result) = &result {
             text += &format!("\nresult: best epoch {} of seed {}", result.best_epoch, result.seed);
             if let Some(test) = &result.test {
@@ -35,6 +38,7 @@ pub(super) fn run(args: &Args) -> Result<Output> {
             text,
             &RunReport {
                 network,
+                projector,
                 recipe,
                 result,
             },
@@ -52,6 +56,8 @@ pub(super) fn run(args: &Args) -> Result<Output> {
 #[derive(Serialize)]
 struct RunReport {
     network: GraphReport,
+    /// None where there are no projectors.
+    projector: Option<ProjectorCost>,
     recipe: Recipe,
     result: Option<RunResult>,
 }

@@ -32,15 +32,16 @@ pub(super) struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// The recipe that the flags describe.
-    pub(super) fn recipe(&self) -> Result<Recipe> {
+    /// The recipe that the flags describe; `earlier` is that of the run that it goes on.
+    pub(super) fn recipe(&self, earlier: Option<&Recipe>) -> Result<Recipe> {
         let layers = self.training.over(Layers::training()?)?;
         let mut flags = Flags::default();
         flags.add("--model", "network", self.model.as_ref())?;
-        self.training.resolve(layers, flags)
+        self.training.resolve(layers, flags, earlier)
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<Output> {
-    args.run.train(&args.recipe.recipe()?, &args.recipe.training.machine)
+    let recipe = args.recipe.recipe(args.run.earlier().as_ref())?;
+    args.run.train(&recipe, &args.recipe.training.machine)
 }

@@ -182,8 +182,8 @@ impl TrainingArgs {
         Ok(layers)
     }
 
-    /// The recipe, with these flags and a command's own laid over the rest.
-    pub(super) fn resolve(&self, mut layers: Layers, mut flags: Flags) -> Result<Recipe> {
+    /// The recipe, with these flags and a command's own laid over the rest; `earlier` is that of the run that it goes on.
+    pub(super) fn resolve(&self, mut layers: Layers, mut flags: Flags, earlier: Option<&Recipe>) -> Result<Recipe> {
         let listed = |values: &Vec<f64>| (!values.is_empty()).then(|| values.clone());
         flags.add("--data", "data", self.data.as_ref())?;
         flags.add("--epochs", "epochs", self.epochs)?;
@@ -211,7 +211,7 @@ impl TrainingArgs {
         flags.add("--max-steps", "max_steps", self.max_steps)?;
         self.set.iter().try_for_each(|text| flags.set(text))?;
         layers.settings(flags.0)?;
-        layers.resolve()
+        layers.resolve_after(earlier)
     }
 }
 
@@ -224,6 +224,11 @@ impl CheckpointArgs {
 }
 
 impl RunArgs {
+    /// The recipe of the run in --out that is to go on, if one is to and it can be read.
+    pub(super) fn earlier(&self) -> Option<Recipe> {
+        self.resume.then(|| Recipe::load(&self.out).ok()).flatten()
+    }
+
     /// Trains `recipe` and tells the result.
     pub(super) fn train(&self, recipe: &Recipe, machine: &MachineArgs) -> Result<Output> {
         let device = machine.apply()?;
@@ -250,6 +255,9 @@ fn describe(result: &RunResult, out: &std::path::Path) -> String {
         "{}: {} parameters, {} MACs, best epoch {}, {:.0} s\n",
         result.network, result.parameters, result.macs, result.best_epoch, result.seconds
     );
+    if let Some(projector) = &result.projector {
+        text += &format!("of it the {projector}\n");
+    }
     for (name, evaluation) in [("validation", &result.validation), ("test", &result.test)] {
         if let Some(e) = evaluation {
             text += &format!(

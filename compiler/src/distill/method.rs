@@ -98,6 +98,14 @@ impl Method {
         }
     }
 
+    /// The same, to be changed.
+    pub(crate) fn shared_head_mut(&mut self) -> Option<&mut SharedHeadSettings> {
+        match self {
+            Self::Simkd(settings) | Self::Atsc(settings) => Some(settings),
+            Self::Kd(_) | Self::Aver(_) | Self::Dml(_) => None,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match self {
             Self::Kd(settings) | Self::Aver(settings) => settings.check(),

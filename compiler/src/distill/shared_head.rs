@@ -26,7 +26,7 @@ use crate::{Error, Result};
 
 pub(super) use self::teacher::{HEAD_TENSORS, head_of, trained_where};
 pub(super) use self::terms::{pooled_to, variance};
-pub use settings::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, SharedHeadSettings};
+pub use settings::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, Projector, SharedHeadSettings};
 
 /// Student and projectors, and the teachers whose classifiers they share.
 #[derive(Debug)]

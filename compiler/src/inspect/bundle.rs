@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::table::{self, grouped, known};
 use super::{GraphReport, OnnxReport, inspect_graph};
 use crate::Result;
+use crate::distill::ProjectorCost;
 use crate::train::Recipe;
 
 /// A bundle whose files are what its manifest says.
@@ -21,6 +22,9 @@ pub struct BundleReport {
     pub files: Vec<FileReport>,
     /// Size of these files together, in bytes.
     pub bytes: u64,
+    /// What the projectors of a distilled student cost, as trained; none where there are none, and where the bundle does not hold
+    /// its recipe.
+    pub projector: Option<ProjectorCost>,
     /// All of `askd.json`.
     pub manifest: Manifest,
     /// The network before the graph passes, built again from the recipe in the manifest's provenance; none without one.
@@ -69,17 +73,29 @@ pub fn inspect_bundle(path: impl AsRef<Path>) -> Result<BundleReport> {
         path: path.to_owned(),
         bytes: files.iter().map(|file| file.size).sum(),
         files,
+        projector: projector_cost(&manifest),
         trained: trained(&manifest),
         models,
         manifest,
     })
 }
 
-/// The network as it was trained. Provenance has no fixed form, so one that says nothing of it is no error.
-fn trained(manifest: &Manifest) -> Option<GraphReport> {
+/// The recipe in a bundle's provenance. That has no fixed form, so one that holds none is no error.
+fn recipe(manifest: &Manifest) -> Option<Recipe> {
     let text = manifest.provenance.get("recipe")?.as_str()?;
-    let recipe = Recipe::from_toml(text, "provenance.recipe".as_ref()).ok()?;
-    Some(inspect_graph(&recipe.graph().ok()?))
+    Recipe::from_toml(text, "provenance.recipe".as_ref()).ok()
+}
+
+/// The network as it was trained.
+fn trained(manifest: &Manifest) -> Option<GraphReport> {
+    Some(inspect_graph(&recipe(manifest)?.graph().ok()?))
+}
+
+/// What the projectors cost, if the recipe describes such a network.
+fn projector_cost(manifest: &Manifest) -> Option<ProjectorCost> {
+    let recipe = recipe(manifest)?;
+    let same = recipe.input == manifest.input.shape && recipe.classes == manifest.output.classes;
+    if same { recipe.projector_cost().ok()? } else { None }
 }
 
 impl BundleReport {
@@ -159,6 +175,9 @@ impl fmt::Display for BundleReport {
                     "  {data} {split}: top-1 {top1:.2} %, top-5 {top5:.2} % of {images} images"
                 )?;
             }
+        }
+        if let Some(projector) = &self.projector {
+            writeln!(f, "as trained, the {projector}")?;
         }
         let (images, tolerance) = (manifest.golden.images, manifest.golden.tolerance);
         writeln!(f, "golden data: {images} images, tolerance {tolerance:e}")?;

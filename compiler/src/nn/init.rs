@@ -90,16 +90,22 @@ mod tests {
     fn spread_is_that_of_the_rule() {
         let config = NetworkConfig::new([3, 32, 32], 10);
         let (student, teacher) = (build("resnet8", &config).unwrap(), build("resnet20", &config).unwrap());
-        let options = DistilledOptions::default();
-        let weights = initialise(&distilled_student(&student, &[&teacher], &options).unwrap(), 0);
-        let deviation = |name: &str| {
+        let deviation = |weights: &Weights, name: &str| {
             let data = &weights[name].data;
             (data.iter().map(|x| x * x).sum::<f32>() / data.len() as f32).sqrt()
         };
-        let kaiming = (2.0_f32 / (64.0 * 9.0)).sqrt();
-        assert!((deviation("encoder.layer3.0.conv2.weight") / kaiming - 1.0).abs() < 0.03);
-        // uniform within 1/sqrt(fan_in)
-        let uniform = (1.0_f32 / (32.0 * 9.0) / 3.0).sqrt();
-        assert!((deviation("projector.conv2.weight") / uniform - 1.0).abs() < 0.03);
+        for (depthwise, fan_in, tolerance) in [(false, 32.0 * 9.0, 0.03), (true, 9.0, 0.1)] {
+            let options = DistilledOptions {
+                depthwise,
+                ..DistilledOptions::default()
+            };
+            let weights = initialise(&distilled_student(&student, &[&teacher], &options).unwrap(), 0);
+            let kaiming = (2.0_f32 / (64.0 * 9.0)).sqrt();
+            assert!((deviation(&weights, "encoder.layer3.0.conv2.weight") / kaiming - 1.0).abs() < 0.03);
+            // uniform within 1/sqrt(fan_in)
+            let uniform = (1.0_f32 / fan_in / 3.0).sqrt();
+            let of_projector = deviation(&weights, "projector.conv2.weight") / uniform;
+            assert!((of_projector - 1.0).abs() < tolerance, "{depthwise}: {of_projector}");
+        }
     }
 }

@@ -245,15 +245,17 @@ mod tests {
     fn distilled_students() -> Vec<Graph> {
         let networks = ["resnet8", "vgg8", "mobilenetv2_0.5", "resnet8x4"].map(|name| build(name, &CONFIG).unwrap());
         let [student, teachers @ ..] = networks.each_ref();
-        let of = |(count, shared_trunk)| {
+        let of = |(count, shared_trunk, depthwise)| {
             let options = DistilledOptions {
                 factor: 8,
+                depthwise,
                 shared_trunk,
                 own_head: true,
             };
             distilled_student(student, &teachers[..count], &options).unwrap()
         };
-        [(1, false), (2, false), (2, true), (3, true)].map(of).to_vec()
+        let cases = [(1, false, false), (2, false, true), (2, true, false), (3, true, true)];
+        cases.map(of).to_vec()
     }
 
     /// Residual sums, pools, a network with every kind of convolution and students of several teachers: the same gradients

@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::spread::Spread;
-
+use crate::distill::ProjectorCost;
 use crate::export::Parity;
+use crate::spread::Spread;
 
 /// The first seed's report, and what all seeds say together.
 #[derive(Debug, Clone, Serialize)]
@@ -33,7 +33,7 @@ pub struct SeedReport {
     /// The small network, distilled: with projector and the teacher's classifier.
     pub student_atsc: ModelFacts,
     /// What the projector costs, part of `student_atsc`.
-    pub projector: ProjectorFacts,
+    pub projector: ProjectorCost,
     /// Exported model against trainer.
     pub parity: Parity,
     /// The bundle in the runtime.
@@ -87,15 +87,6 @@ pub struct ModelFacts {
     pub macs: usize,
     /// Size as an ONNX file.
     pub bytes: usize,
-}
-
-/// What the projector adds to the student.
-#[derive(Debug, Clone, Serialize)]
-pub struct ProjectorFacts {
-    /// Trained parameters.
-    pub parameters: usize,
-    /// Multiply-accumulates for one image.
-    pub macs: usize,
 }
 
 /// The bundle in the runtime, one image at a time on one thread.
@@ -183,11 +174,22 @@ impl fmt::Display for PilotReport {
             } = model;
             writeln!(f, "{label:<36} {top1:>7.2} {parameters:>11} {macs:>12} {bytes:>11}")?;
         }
-        let ProjectorFacts { parameters, macs } = first.projector;
+        let ProjectorCost {
+            parameters,
+            macs,
+            parameters_percent,
+            macs_percent,
+            ..
+        } = first.projector;
         writeln!(
             f,
-            "{:<36} {:>7} {parameters:>11} {macs:>12}\n",
+            "{:<36} {:>7} {parameters:>11} {macs:>12}",
             "  of it the projector", ""
+        )?;
+        writeln!(
+            f,
+            "{:<36} {:>7} {parameters_percent:>9.1} % {macs_percent:>10.1} %\n",
+            "  percent of the student without it", ""
         )?;
         let Parity {
             images,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::distill::ProjectorCost;
 use crate::spread::Spread;
 use crate::train::{EpochRecord, RunResult};
 
@@ -31,6 +32,10 @@ pub struct Row {
     pub teacher_top1: Option<Spread>,
     /// Parameters of what ships.
     pub parameters: usize,
+    /// Multiply-accumulates of what ships, for one image.
+    pub macs: usize,
+    /// What the projectors are of that; none where there are none.
+    pub projector: Option<ProjectorCost>,
     /// Training seconds.
     pub seconds: Spread,
     /// Seeds whose guard ended the adaptation, with what it said.
@@ -69,6 +74,8 @@ impl StudyReport {
                 validation_top1: None,
                 teacher_top1: None,
                 parameters: result.parameters,
+                macs: result.macs,
+                projector: result.projector,
                 seconds: Spread::default(),
                 incidents: Vec::new(),
                 first_seed: Curves::of(records),
@@ -107,29 +114,44 @@ impl Curves {
     }
 }
 
+/// `13568 (18.1 %), 868352 MACs (7.1 %)`.
+fn in_cell(projector: &ProjectorCost) -> String {
+    let ProjectorCost {
+        parameters,
+        macs,
+        parameters_percent,
+        macs_percent,
+        ..
+    } = projector;
+    format!("{parameters} ({parameters_percent:.1} %), {macs} MACs ({macs_percent:.1} %)")
+}
+
 impl fmt::Display for StudyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\n", self.title)?;
         writeln!(
             f,
-            "Top-1 in percent, mean ± standard deviation over seeds; seconds are of training.\n"
+            "Top-1 in percent, mean ± standard deviation over seeds; seconds are of training. A projector's percentages are of the \
+             student without it.\n"
         )?;
         writeln!(
             f,
-            "| run | seeds | test | validation | teacher after | parameters | seconds |"
+            "| run | seeds | test | validation | teacher after | parameters | MACs | of it the projector | seconds |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         let or_dash = |spread: &Option<Spread>| spread.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string);
         for row in &self.rows {
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {} | {:.0} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {:.0} |",
                 row.name,
                 row.seeds.len(),
                 row.test_top1,
                 or_dash(&row.validation_top1),
                 or_dash(&row.teacher_top1),
                 row.parameters,
+                row.macs,
+                row.projector.as_ref().map_or_else(|| "–".to_owned(), in_cell),
                 row.seconds.mean
             )?;
         }

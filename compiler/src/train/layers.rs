@@ -24,6 +24,8 @@ const DISTILLATION: &str = "distillation";
 const METHOD: &str = "distillation.method";
 const METHOD_NAME: &str = "distillation.method.name";
 const METHOD_MODE: &str = "distillation.method.mode";
+const FACTOR: &str = "distillation.method.factor";
+const MAX_OVERHEAD: &str = "distillation.method.max_overhead";
 const PEER: &str = "distillation.method.peer";
 const TEACHERS: &str = "distillation.teachers";
 
@@ -36,7 +38,8 @@ const DEFAULT_METHOD: &str = "atsc";
 /// A recipe in the making.
 ///
 /// A layer that names another method, another mode of ATSC or another decay of the rate than the layers below starts from that
-/// one's defaults: the settings of the former are dropped.
+/// one's defaults: the settings of the former are dropped. Of the projector's factor and the budget that chooses it, the upper
+/// layer's counts.
 #[derive(Debug, Clone)]
 pub struct Layers {
     table: Table,
@@ -118,6 +121,12 @@ impl Layers {
                 self.choose(key, choice)?;
             }
         }
+        let of = |key: &str| leaves.iter().find(|leaf| leaf.key == key);
+        match (of(FACTOR), of(MAX_OVERHEAD)) {
+            (Some(_), Some(budget)) => return Err(budget.invalid("no factor beside it: it chooses one")),
+            (Some(_), None) => self.forget(MAX_OVERHEAD),
+            _ => {}
+        }
         // other weights have another digest
         for leaf in leaves.iter().filter(|leaf| leaf.key.starts_with(TEACHERS)) {
             if let Some(teacher) = leaf.key.strip_suffix(".weights") {
@@ -151,7 +160,16 @@ impl Layers {
     /// # Errors
     /// [`Error::InvalidValue`] for a value out of range, with whoever set it, and for a recipe without network, data or
     /// teacher; [`Error::Io`] and [`Error::Malformed`] for the files.
-    pub fn resolve(mut self) -> Result<Recipe> {
+    pub fn resolve(self) -> Result<Recipe> {
+        self.resolve_after(None)
+    }
+
+    /// As [`Self::resolve`], for a run that goes on, or that is another seed of one: where a latency chooses the projector's
+    /// factor, that of the earlier recipe is taken if nothing else but the seed differs.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn resolve_after(mut self, earlier: Option<&Recipe>) -> Result<Recipe> {
         self.fill_from_data()?;
         self.fill_digests()?;
         if text_at(&self.table, "network").is_none() {
@@ -165,12 +183,13 @@ impl Layers {
             let own = self.table["network"].clone();
             self.fill(PEER, own);
         }
-        let recipe: Recipe = self
+        let mut recipe: Recipe = self
             .table
             .clone()
             .try_into()
             .map_err(|error: toml::de::Error| Error::invalid("recipe", "every key", error.message()))?;
-        recipe.check().map_err(|error| self.attributed(error))?;
+        let settled = recipe.settle_factor(earlier).and_then(|()| recipe.check());
+        settled.map_err(|error| self.attributed(error))?;
         Ok(recipe)
     }
 

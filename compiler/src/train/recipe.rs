@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Decay, Schedule};
 use crate::bundle::input_of;
 use crate::data::{Augmentation, DataSpec, ImageSet};
-use crate::distill::{Distillation, Teacher};
+use crate::distill::{Distillation, Overhead, ProjectorCost, SharedHeadSettings, Teacher};
 use crate::nn::SgdConfig;
 use crate::{Error, Result, files};
 
@@ -101,21 +101,84 @@ impl Recipe {
     /// # Errors
     /// [`Error::Network`].
     pub fn graph(&self) -> Result<Graph> {
-        let student = build(&self.network, &self.network_config())?;
-        let Some(distillation) = &self.distillation else {
+        let student = self.student()?;
+        let Some((settings, teachers)) = self.shared_head()? else {
             return Ok(student);
         };
-        let Some(settings) = distillation.method.shared_head() else {
-            return Ok(student);
-        };
-        let build = |teacher: &Teacher| build(&teacher.network, &self.network_config());
-        let teachers = distillation
-            .teachers
-            .iter()
-            .map(build)
-            .collect::<std::result::Result<Vec<_>, _>>()?;
         let teachers: Vec<&Graph> = teachers.iter().collect();
         Ok(distilled_student(&student, &teachers, &settings.graph_options())?)
+    }
+
+    /// What the projectors cost in the student that ships; none where it has none.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn projector_cost(&self) -> Result<Option<ProjectorCost>> {
+        let settings = self.distillation.as_ref().and_then(|d| d.method.shared_head());
+        let cost = settings.map(|settings| ProjectorCost::of(&self.student()?, &self.graph()?, settings));
+        cost.transpose()
+    }
+
+    /// Replaces the projector's budget, if there is one, by the factor that it chooses.
+    ///
+    /// A measured choice is not made again for a run that has it: `earlier` is a recipe of which this one is the same but
+    /// for the factor and the seed.
+    ///
+    /// # Errors
+    /// Those of [`Distillation::check`] and [`MaxOverhead::choose`](crate::distill::MaxOverhead::choose).
+    pub(super) fn settle_factor(&mut self, earlier: Option<&Self>) -> Result<()> {
+        let Some(budget) = self
+            .shared_head_settings()
+            .and_then(|settings| settings.max_overhead.take())
+        else {
+            return Ok(());
+        };
+        self.distillation.as_ref().map_or(Ok(()), Distillation::check)?;
+        let made = earlier.filter(|_| budget.of == Overhead::Latency);
+        let factor = match made.and_then(|earlier| self.factor_of(earlier)) {
+            Some(factor) => factor,
+            None => {
+                let Some((settings, teachers)) = self.shared_head()? else {
+                    return Ok(());
+                };
+                budget.choose(&self.student()?, &teachers.iter().collect::<Vec<_>>(), settings)?
+            }
+        };
+        if let Some(settings) = self.shared_head_settings() {
+            settings.factor = factor;
+        }
+        Ok(())
+    }
+
+    /// The factor of a recipe that differs from this one in factor and seed at most.
+    fn factor_of(&self, earlier: &Self) -> Option<usize> {
+        let factor = earlier.distillation.as_ref()?.method.shared_head()?.factor;
+        let mut same = self.clone();
+        same.seed = earlier.seed;
+        same.shared_head_settings()?.factor = factor;
+        (same == *earlier).then_some(factor)
+    }
+
+    fn shared_head_settings(&mut self) -> Option<&mut SharedHeadSettings> {
+        self.distillation.as_mut()?.method.shared_head_mut()
+    }
+
+    /// The network that is trained, by itself.
+    fn student(&self) -> Result<Graph> {
+        Ok(build(&self.network, &self.network_config())?)
+    }
+
+    /// Settings and teachers of a method whose student ships with the teachers' classifiers.
+    fn shared_head(&self) -> Result<Option<(&SharedHeadSettings, Vec<Graph>)>> {
+        let Some(distillation) = &self.distillation else {
+            return Ok(None);
+        };
+        let Some(settings) = distillation.method.shared_head() else {
+            return Ok(None);
+        };
+        let build = |teacher: &Teacher| -> Result<Graph> { Ok(build(&teacher.network, &self.network_config())?) };
+        let teachers = distillation.teachers.iter().map(build).collect::<Result<_>>()?;
+        Ok(Some((settings, teachers)))
     }
 
     /// Steps of the run, with so many batches an epoch.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::distill::Incident;
+use crate::distill::{Incident, ProjectorCost};
 use crate::evaluate::Evaluation;
 use crate::{Error, Result, files};
 
@@ -49,6 +49,9 @@ pub struct RunResult {
     pub parameters: usize,
     /// Multiply-accumulates of what ships, for one image.
     pub macs: usize,
+    /// What the projectors are of that; none where there are none.
+    #[serde(default)]
+    pub projector: Option<ProjectorCost>,
     /// Run seed.
     pub seed: u64,
     /// Epoch whose weights are the best on validation data, from 1; the last where none are held out.

@@ -260,6 +260,7 @@ impl Run<'_> {
             network: network.graph().name().to_owned(),
             parameters: shipped.parameter_count(),
             macs: shipped.macs(),
+            projector: self.recipe.projector_cost()?,
             seed: self.recipe.seed,
             best_epoch: self.position.best.map_or(0, |(_, epoch)| epoch),
             steps: self.position.step,

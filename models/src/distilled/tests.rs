@@ -45,6 +45,61 @@ fn projector_costs_equal_the_published_ones() {
     }
 }
 
+/// The 3x3 convolution has 9 weights a channel; all else is as in the standard projector.
+#[test]
+fn a_depthwise_projector_costs_what_its_layers_cost() {
+    for factor in [1, 2, 4, 64] {
+        let standard = student_of("resnet8", &["resnet20"], &with_factor(factor));
+        let depthwise = DistilledOptions {
+            depthwise: true,
+            ..with_factor(factor)
+        };
+        let graph = student_of("resnet8", &["resnet20"], &depthwise);
+        assert_eq!(layers(&graph), layers(&standard));
+        for output in [FEATURES, PROJECTED, LOGITS] {
+            assert_eq!(shape(&graph, output), shape(&standard, output), "f={factor}");
+        }
+        let narrow = 64 / factor;
+        let weights = 64 * narrow + 9 * narrow + narrow * 64;
+        let expected = NodeCost {
+            parameters: weights + 2 * (narrow + narrow + 64),
+            macs: weights * 64,
+        };
+        assert_eq!(graph.cost_under(PROJECTOR), expected, "f={factor}");
+        let middle = graph
+            .nodes()
+            .iter()
+            .find(|node| node.name == "projector.conv2")
+            .unwrap();
+        assert_eq!(middle.parameters()[0].shape, [narrow, 1, 3, 3], "f={factor}");
+    }
+}
+
+/// A distilled student is that network, with its projector, and with the teacher's classifier in place of its own.
+#[test]
+fn a_student_without_projector_is_what_it_is_held_against() {
+    for network in networks() {
+        let student = network.build(&CONFIG).unwrap();
+        let without = without_projector(&student).unwrap();
+        let teacher = student_of(network.name, &["resnet20"], &with_factor(2));
+        let rest = |graph: &Graph| graph.cost_under(ENCODER);
+        assert_eq!(rest(&without), rest(&teacher), "{}", network.name);
+        assert_eq!(without.cost_under(PROJECTOR), NodeCost::default());
+        assert_eq!(shape(&without, LOGITS), Shape::Vector(10));
+        if student.output_id(FEATURES) == student.output_id(CLASSIFIER_MAP) {
+            let cost = |graph: &Graph| (graph.parameter_count(), graph.macs());
+            let alone = student.keep_outputs(&[LOGITS]).unwrap();
+            assert_eq!(cost(&without), cost(&alone), "{}", network.name);
+        } else {
+            assert!(
+                without.parameter_count() < student.parameter_count(),
+                "{}",
+                network.name
+            );
+        }
+    }
+}
+
 /// MobileNetV2's classifier pools 1280 channels made of its features: a teacher's are imitated, a student's not shipped.
 #[test]
 fn a_teachers_classifier_takes_what_its_network_feeds_it() {
@@ -141,6 +196,19 @@ fn a_shared_trunk_costs_what_its_layers_cost() {
         },
     );
     assert_eq!(graph.cost_under(PROJECTOR), together);
+    let depthwise = DistilledOptions {
+        depthwise: true,
+        shared_trunk,
+        ..options
+    };
+    let narrower = student_of("resnet8", &TEACHERS[..3], &depthwise);
+    let saved = 128 * 127 * 9;
+    let cost = narrower.cost_under(PROJECTOR);
+    assert_eq!(
+        (cost.parameters + saved, cost.macs + saved * 16),
+        (together.parameters, together.macs)
+    );
+    assert_eq!(layers(&narrower), layers(&graph));
     assert_eq!(
         layers(&graph),
         [
@@ -196,6 +264,7 @@ fn an_own_head_is_the_students_and_changes_nothing_else() {
 fn every_network_learns_and_teaches_among_several() {
     let all = [false, true].map(|on| DistilledOptions {
         factor: 4,
+        depthwise: on,
         shared_trunk: on,
         own_head: on,
     });

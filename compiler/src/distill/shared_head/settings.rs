@@ -3,6 +3,7 @@
 use askd_models::DistilledOptions;
 use serde::{Deserialize, Serialize};
 
+use crate::distill::MaxOverhead;
 use crate::distill::settings::{check_temperature, check_weights};
 use crate::{Error, Result};
 
@@ -16,6 +17,12 @@ pub struct SharedHeadSettings {
     pub mode: Mode,
     /// f: the projector's reduction factor; the larger, the smaller the projector.
     pub factor: usize,
+    /// What the projector may cost: chooses f while a recipe is resolved, and is in no resolved one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_overhead: Option<MaxOverhead>,
+    /// What the projector's middle is.
+    #[serde(default)]
+    pub projector: Projector,
     /// Whether the projectors of several teachers share their first two convolutions.
     pub shared_trunk: bool,
     /// beta: weight of the feature loss L_F.
@@ -51,6 +58,18 @@ pub enum Mode {
     SharedHead,
     /// The step of the authors' code, its collapse on small runs included: for comparison with published figures.
     OfficialCode,
+}
+
+/// Forms of the projector, by its 3x3 convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Projector {
+    /// A full one, as published.
+    #[default]
+    Standard,
+    /// A depthwise one, with the 1x1 convolution behind it a depthwise separable convolution (arXiv:1704.04861).
+    Depthwise,
 }
 
 /// What the feature loss is divided by, gradient included.
@@ -117,6 +136,8 @@ impl SharedHeadSettings {
         Self {
             mode: Mode::SharedHead,
             factor: 2,
+            max_overhead: None,
+            projector: Projector::Standard,
             shared_trunk: false,
             feature_weight: 1.0,
             student_weight: 0.0,
@@ -168,6 +189,7 @@ impl SharedHeadSettings {
     pub fn graph_options(&self) -> DistilledOptions {
         DistilledOptions {
             factor: self.factor,
+            depthwise: self.projector == Projector::Depthwise,
             shared_trunk: self.shared_trunk,
             own_head: self.has_own_head(),
         }
@@ -179,6 +201,10 @@ impl SharedHeadSettings {
     }
 
     pub(in crate::distill) fn check(&self) -> Result<()> {
+        if let Some(budget) = &self.max_overhead {
+            let expected = "none where f is settled: it chooses one while a recipe is resolved";
+            return Err(Error::invalid("distillation.method.max_overhead", expected, budget));
+        }
         if self.mode == Mode::OfficialCode {
             self.check_official_code()?;
         }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::path::{at, insert, remove, text_at};
-use super::{DECAY_KIND, METHOD_MODE, METHOD_NAME, PEER, Setting, TEACHERS};
+use super::{DECAY_KIND, MAX_OVERHEAD, METHOD_MODE, METHOD_NAME, PEER, Setting, TEACHERS};
 use crate::data::{Augmentation, DataSpec};
 use crate::distill::{Distillation, METHODS, Method, SharedHeadSettings, Teacher, Weighting};
 use crate::nn::SgdConfig;
@@ -12,7 +12,17 @@ use crate::train::{Decay, Recipe, Schedule};
 use crate::{Error, Result};
 
 /// Keys without a fixed default: the data set, the student or nothing gives one.
-const WITHOUT_DEFAULT: [&str; 8] = ["network", "input", "classes", "data", "mean", "std", "max_steps", PEER];
+const WITHOUT_DEFAULT: [&str; 9] = [
+    "network",
+    "input",
+    "classes",
+    "data",
+    "mean",
+    "std",
+    "max_steps",
+    PEER,
+    MAX_OVERHEAD,
+];
 
 /// What decides which keys there are.
 pub(super) struct Choices<'a> {
@@ -60,9 +70,11 @@ impl KnownKeys {
         };
         let mut table = Table::try_from(whole(method, decay))
             .map_err(|error| Error::malformed("defaults", "a TOML form", error.to_string()))?;
-        if choices.method == Some("dml") {
-            insert(&mut table, PEER, Value::String(String::new()));
-        }
+        match choices.method {
+            Some("dml") => insert(&mut table, PEER, Value::String(String::new())),
+            Some("simkd" | "atsc") => insert(&mut table, MAX_OVERHEAD, Value::String("params:5%".to_owned())),
+            _ => true,
+        };
         Ok(Self(table))
     }
 

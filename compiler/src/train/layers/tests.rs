@@ -138,6 +138,59 @@ fn another_choice_starts_from_its_own_defaults() {
     assert_eq!(alone.resolve().unwrap().distillation, None);
 }
 
+/// The projector of resnet8 from resnet20 adds 18.1, 6.1 and 2.3 % of parameters with f = 2, 4, 8.
+#[test]
+fn a_budget_chooses_the_factor_and_is_no_part_of_the_recipe() {
+    let (layers, _weights) = distillation();
+    let over = |below: &str, settings: Vec<Setting>| {
+        let mut layers = layers.clone();
+        layers.text(FILE, &format!("[distillation.method]\n{below}\n")).unwrap();
+        layers.settings(settings).unwrap();
+        let recipe = layers.resolve().unwrap();
+        assert!(!recipe.to_toml().unwrap().contains("max_overhead"));
+        recipe.distillation.unwrap().method.shared_head().unwrap().factor
+    };
+    let budget = |text: &str| flag("--max-overhead", MAX_OVERHEAD, text);
+    assert_eq!(over("factor = 16", vec![budget("params:10%")]), 4);
+    assert_eq!(over("max_overhead = \"params:10%\"", vec![budget("params:5%")]), 8);
+    assert_eq!(over("max_overhead = \"params:5%\"", vec![set("epochs", 3)]), 8);
+    // the upper layer's own word, and another method's defaults
+    assert_eq!(
+        over("max_overhead = \"params:5%\"", vec![flag("--factor", FACTOR, 16)]),
+        16
+    );
+    assert_eq!(
+        over(
+            "max_overhead = \"params:5%\"",
+            vec![flag("--method", METHOD_NAME, "simkd")]
+        ),
+        2
+    );
+    let depthwise = set("distillation.method.projector", "depthwise");
+    assert_eq!(over("max_overhead = \"params:10%\"", vec![depthwise]), 2);
+}
+
+/// Without ONNX Runtime: what an earlier recipe has chosen is not measured again.
+#[test]
+fn a_measured_choice_is_made_once() {
+    let (mut layers, _weights) = distillation();
+    layers
+        .settings(vec![flag("--factor", FACTOR, 32), set("seed", 1)])
+        .unwrap();
+    let earlier = layers.clone().resolve().unwrap();
+    layers
+        .settings(vec![flag("--max-overhead", MAX_OVERHEAD, "latency:5%"), set("seed", 2)])
+        .unwrap();
+    let later = layers.clone().resolve_after(Some(&earlier)).unwrap();
+    assert_eq!(Recipe { seed: 1, ..later }, earlier);
+    // what is counted is counted again
+    layers
+        .settings(vec![flag("--max-overhead", MAX_OVERHEAD, "params:5%")])
+        .unwrap();
+    let counted = layers.resolve_after(Some(&earlier)).unwrap();
+    assert_eq!(counted.distillation.unwrap().method.shared_head().unwrap().factor, 8);
+}
+
 #[test]
 fn a_resolved_recipe_laid_over_any_defaults_is_itself() {
     let (layers, _weights) = distillation();

@@ -105,6 +105,22 @@ fn values_of_another_type_are_named_with_what_is_taken() {
             "distillation.method.normalise: expected one of `none`, `elements`, `samples`, got \"all\"",
         ),
         (
+            "distillation.method.projector = \"wide\"",
+            "distillation.method.projector: expected `standard` or `depthwise`, got \"wide\"",
+        ),
+        (
+            "distillation.method.max_overhead = 5",
+            "distillation.method.max_overhead: expected a string, got 5",
+        ),
+        (
+            "distillation.method.max_overhead = \"5%\"",
+            "distillation.method.max_overhead: expected params:PERCENT%, macs:PERCENT% or latency:PERCENT%, got \"5%\"",
+        ),
+        (
+            "distillation.method = { factor = 4, max_overhead = \"params:5%\" }",
+            "distillation.method.max_overhead: expected no factor beside it: it chooses one, got \"params:5%\"",
+        ),
+        (
             "distillation.teachers = [{ weights = 1 }]",
             "distillation.teachers.0.weights: expected a string, got 1",
         ),
@@ -152,6 +168,11 @@ fn values_out_of_range_are_named_with_who_set_them() {
         (
             "distillation.method.temperature = 0",
             "distillation.method.temperature: expected a positive number, got 0",
+        ),
+        (
+            "distillation.method.max_overhead = \"params:0.1%\"",
+            "distillation.method.max_overhead: expected at least 0.36%, the smallest overhead there is, with f = 64, \
+             got params:0.1%",
         ),
         (
             "distillation.weighting = \"confidence\"",
