@@ -22,7 +22,7 @@ use crate::train::{BEST_WEIGHTS, RESULT_FILE, Recipe, RunResult};
 use crate::weights::{Weights, import};
 use crate::{Error, Result, files};
 
-/// Images whose outputs a bundle carries for its self-test.
+/// Images whose outputs a bundle carries for its self-test, where nothing else is said.
 const GOLDEN_IMAGES: usize = 8;
 
 /// The trainer's network is the reference, so its own rounding must not count: with f32 it is larger than ONNX Runtime's where
@@ -52,6 +52,8 @@ pub struct ExportOptions {
     pub passes: Pipeline,
     /// What the model takes: normalised images, or pixels that it normalises itself.
     pub input: ElementType,
+    /// Test images whose outputs the bundle carries for its self-test, at least one.
+    pub golden_images: usize,
 }
 
 impl Default for ExportOptions {
@@ -63,6 +65,7 @@ impl Default for ExportOptions {
             data: None,
             passes: Pipeline::all(),
             input: ElementType::F32,
+            golden_images: GOLDEN_IMAGES,
         }
     }
 }
@@ -244,7 +247,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
         labels: test.classes.to_vec(),
         temperature: source.temperature(),
         accuracy: vec![measured],
-        golden: &golden(source, &test, options.input)?,
+        golden: &golden(source, &test, options)?,
         sequence: options.sequence,
         device_class: "generic".to_owned(),
         provenance: source.provenance(options)?,
@@ -316,9 +319,10 @@ fn check_parity(parity: &Parity) -> Result<()> {
 }
 
 /// The first images of the test part, as a model of that input takes them, with the trainer's logits for them.
-fn golden(source: &Source, test: &ImageSet, input: ElementType) -> Result<GoldenData> {
-    let images = test.select(0..test.len().min(GOLDEN_IMAGES));
-    let loader = Loader::plain(images, source.recipe.preprocess()?, GOLDEN_IMAGES);
+fn golden(source: &Source, test: &ImageSet, options: &ExportOptions) -> Result<GoldenData> {
+    let input = options.input;
+    let images = test.select(0..test.len().min(options.golden_images.max(1)));
+    let loader = Loader::plain(images, source.recipe.preprocess()?, EVALUATION_BATCH);
     let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
     if input == ElementType::U8 {

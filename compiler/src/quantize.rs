@@ -20,7 +20,7 @@ mod target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use askd_models::{Graph, NodeId};
+use askd_models::{Graph, NodeId, Role};
 use askd_runtime::{Accuracy, ElementType, GoldenData, Optimisation, Session, SessionOptions, Variant};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -152,7 +152,7 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
     let test = test_images(&source, options)?;
     let measured = predict_session(&mut session(&quantized.model, Optimisation::All)?, &test)?.evaluation();
     let float_test = network.predict_float(&test)?.evaluation();
-    let (golden, tolerance) = golden(source.model.golden(), &quantized.model)?;
+    let (golden, tolerance) = golden(&source, options.target, &quantized.model)?;
     let variant = variant(&source, options, &quantized, &measured);
     let float_layers = attempts
         .last()
@@ -262,7 +262,10 @@ fn loader(source: &Source, images: ImageSet) -> Result<Loader> {
 /// round in other places, and every value that lands one step aside moves the rest: two ways of rounding are as far from each
 /// other as both are from the float network. So a device may differ by twice what quantisation itself moved the logits; a kernel
 /// that saturates differs by more.
-fn golden(float: &GoldenData, model: &[u8]) -> Result<(GoldenData, f32)> {
+///
+/// Kernels of 16 bits may add up in 16 bits as well: their error grows with the root of the number of terms of a sum.
+fn golden(source: &Source, target: Target, model: &[u8]) -> Result<(GoldenData, f32)> {
+    let float = source.model.golden();
     let mut session = session(model, Optimisation::None)?;
     let [images, ..] = float.shape();
     let mut outputs = Vec::new();
@@ -281,10 +284,24 @@ fn golden(float: &GoldenData, model: &[u8]) -> Result<(GoldenData, f32)> {
         .zip(float.output())
         .map(|(a, b): (&f32, &f32)| (a - b).abs())
         .fold(0.0, f32::max);
-    Ok((
-        GoldenData::new(float.shape(), float.input().to_vec(), outputs)?,
-        2.0 * moved,
-    ))
+    let terms = if target.activations().is_some() {
+        1
+    } else {
+        longest_sum(&source.graph)
+    };
+    let tolerance = 2.0 * moved * (terms as f32).sqrt();
+    let golden = GoldenData::new(float.shape(), float.input().to_vec(), outputs)?;
+    Ok((golden, tolerance))
+}
+
+/// Most products that one output of a layer is the sum of.
+fn longest_sum(graph: &Graph) -> usize {
+    let weights = graph
+        .parameters()
+        .into_iter()
+        .filter(|tensor| tensor.role == Role::Weight);
+    let terms = weights.map(|tensor| tensor.shape.iter().skip(1).product());
+    terms.max().unwrap_or(1)
 }
 
 /// What the manifest says of the new variant; its file is for the bundle's writer to fill in.

@@ -42,6 +42,8 @@ pub struct VerifiedVariant {
     pub golden_images: usize,
     /// Largest absolute difference from the golden logits.
     pub golden_max_abs_diff: f32,
+    /// Golden images whose largest logit is the golden outputs' class.
+    pub golden_same_class: usize,
     /// The difference the bundle allows.
     pub golden_tolerance: f32,
     /// Milliseconds to read and check the files, of which the operating system may have had some in memory.
@@ -89,6 +91,7 @@ fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>)
         sha256: variant.sha256.clone(),
         golden_images: golden.images,
         golden_max_abs_diff: golden.max_abs_diff,
+        golden_same_class: golden.same_class,
         golden_tolerance: model.manifest().golden_of(variant).tolerance,
         open_ms: opened.as_secs_f64() * 1e3,
         session_ms: made.as_secs_f64() * 1e3,

@@ -33,6 +33,8 @@ pub struct SelfTest {
     pub images: usize,
     /// Largest absolute difference of a logit.
     pub max_abs_diff: f32,
+    /// Images whose largest logit is that of the golden outputs' class.
+    pub same_class: usize,
 }
 
 impl GoldenData {
@@ -161,10 +163,12 @@ impl GoldenData {
         mut run: impl FnMut(&[f32], &mut [f32]) -> Result<(), Error>,
     ) -> Result<SelfTest, Error> {
         let mut logits = vec![0.0; self.classes];
-        let (mut worst, mut at) = (0.0f32, 0);
+        let (mut worst, mut at, mut same_class) = (0.0f32, 0, 0);
+        let largest = |logits: &[f32]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
         let images = self.input.chunks_exact(self.input.len() / self.shape[0]);
         for (index, (image, expected)) in images.zip(self.output.chunks_exact(self.classes)).enumerate() {
             run(image, &mut logits)?;
+            same_class += usize::from(largest(&logits) == largest(expected));
             for (got, want) in logits.iter().zip(expected) {
                 let difference = (got - want).abs();
                 let difference = if difference.is_nan() { f32::INFINITY } else { difference };
@@ -183,6 +187,7 @@ impl GoldenData {
         Ok(SelfTest {
             images: self.shape[0],
             max_abs_diff: worst,
+            same_class,
         })
     }
 }
@@ -305,7 +310,8 @@ mod tests {
             sample().compare(1.0, twice).unwrap(),
             SelfTest {
                 images: 2,
-                max_abs_diff: 1.0
+                max_abs_diff: 1.0,
+                same_class: 2,
             }
         );
         let nan = |_: &[f32], logits: &mut [f32]| {

@@ -59,6 +59,9 @@ pub(super) struct Args {
         allow_hyphen_values = true
     )]
     passes: Passes,
+    /// Test images that the bundle carries with their outputs, for the device to test itself
+    #[arg(long, default_value_t = 8, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    golden_images: u16,
     #[command(flatten)]
     machine: MachineArgs,
     /// Bundle directory to write
@@ -115,6 +118,7 @@ pub(super) fn run(args: Args) -> Result<Output> {
         data: args.data.clone(),
         passes,
         input: args.input,
+        golden_images: usize::from(args.golden_images),
     };
     let source = match (&args.checkpoint_dir, &args.model, &args.weights, &args.data) {
         (None, Some(model), Some(weights), Some(data)) => {
