@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-overhead size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -54,6 +54,10 @@ bench-quantize: onnxruntime $(PEERS)/.ready ## quantised models beside ONNX Runt
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_PEER_PYTHON=$(PEERS)/bin/python \
 	cargo bench --locked -p askd-compiler --bench quantize -- $(BENCH_ARGS)
 
+bench-inference: onnxruntime $(PEERS)/.inference ## every variant beside other engines, in turn (BUNDLES="..." DATA=KIND:PATH ROUNDS=60 BENCH_ARGS="askd openvino")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_ROUNDS="$(ROUNDS)" \
+	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench inference -- $(BENCH_ARGS)
+
 bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" cargo test --release --locked -p askd-runtime --lib overhead -- --ignored --nocapture
 
@@ -81,6 +85,11 @@ PEER_REQUIREMENTS := compiler/benches/peers/requirements.txt runtime/benches/pee
 $(PEERS)/.ready: $(PEER_REQUIREMENTS)
 	python3 -m venv --clear $(PEERS)
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$(PEER_REQUIREMENTS))
+	@touch $@
+
+# the other engines come on top, for the one target that needs them
+$(PEERS)/.inference: $(PEERS)/.ready compiler/benches/peers/inference/requirements.txt
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r compiler/benches/peers/inference/requirements.txt
 	@touch $@
 
 $(PYTHON_ENV): tests/requirements.txt
