@@ -52,8 +52,13 @@ impl Server {
     /// Logits of all images of a file.
     pub(crate) fn logits(&mut self, images: &Path) -> Result<Vec<f32>, Failure> {
         let out = images.with_extension("logits");
-        self.ask(&format!("logits {} {}", images.display(), out.display()))?;
-        read(&out)
+        match self
+            .ask(&format!("logits {} {}", images.display(), out.display()))?
+            .as_str()
+        {
+            "done" => read(&out),
+            other => Err(format!("expected logits, got '{other}'").into()),
+        }
     }
 
     fn ask(&mut self, request: &str) -> Result<String, Failure> {

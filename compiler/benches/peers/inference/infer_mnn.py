@@ -1,12 +1,12 @@
 """MNN, with the model as its converter makes it, or quantised by its own quantiser."""
 
+import peer
+
 import json
 
 import _tools
 import MNN
 import numpy
-
-import peer
 
 
 def prepare(task):

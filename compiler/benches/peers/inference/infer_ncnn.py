@@ -1,11 +1,11 @@
 """ncnn, with the model as pnnx converts it."""
 
+import peer
+
 import importlib.metadata
 
 import ncnn
 import numpy
-
-import peer
 
 
 def prepare(task):

@@ -1,10 +1,10 @@
 """ONNX Runtime's Python package: the model as it is, or quantised by its own quantiser for processors with VNNI."""
 
+import peer
+
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-
-import peer
 
 
 class Images(CalibrationDataReader):

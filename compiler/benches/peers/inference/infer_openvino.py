@@ -1,8 +1,8 @@
 """OpenVINO: the model as it is, or quantised by NNCF with its default settings."""
 
-import openvino
-
 import peer
+
+import openvino
 
 
 def prepare(task):

@@ -1,10 +1,10 @@
 """PyTorch, with the model as pnnx converts it: called directly, or compiled by its own compiler."""
 
+import peer
+
 import importlib.util
 
 import torch
-
-import peer
 
 
 def load(task):

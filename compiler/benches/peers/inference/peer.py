@@ -24,6 +24,10 @@ from pathlib import Path
 
 import numpy
 
+# Answers go where nobody else writes: engines print on standard output, some when they are imported, so this comes first.
+ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
 
 class Task:
     """What the command line says."""
@@ -63,16 +67,13 @@ def main(version, prepare, load):
 
     `prepare(task)` leaves in `task.work` what `load(task)` needs, which gives a function from an image to its logits.
     """
-    # answers go where nobody else writes: engines print on stdout
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
     task = Task(sys.argv[1:])
     if task.command == "prepare":
         prepare(task)
         return
     infer = load(task)
     image = task.images(task.work / "image.f32")[0]
-    answers.write(f"{version}\n")
+    ANSWERS.write(f"{version}\n")
     for line in sys.stdin:
         request, *arguments = line.split()
         if request == "run":
@@ -81,10 +82,10 @@ def main(version, prepare, load):
                 start = time.perf_counter_ns()
                 infer(image)
                 times.append(time.perf_counter_ns() - start)
-            answers.write(" ".join(map(str, times)) + "\n")
+            ANSWERS.write(" ".join(map(str, times)) + "\n")
         elif request == "logits":
             source, target = arguments
             numpy.concatenate([numpy.array(infer(image), numpy.float32).ravel() for image in task.images(source)]).tofile(target)
-            answers.write("done\n")
+            ANSWERS.write("done\n")
         else:
             raise SystemExit(f"no request '{request}'")
