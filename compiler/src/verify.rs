@@ -112,7 +112,7 @@ fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>)
             && (recorded.top1 - evaluation.top1).abs() > tolerance
         {
             return Err(Error::GateFailed {
-                what: format!("{}: top-1 of variant {} on {data}", bundle.display(), variant.name),
+                what: format!("{}: variant {}: top-1 on {data}", bundle.display(), variant.name),
                 expected: format!("{:.2} % as recorded, within {tolerance}", recorded.top1),
                 got: format!("{:.2} %", evaluation.top1),
             });
