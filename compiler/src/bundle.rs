@@ -23,6 +23,9 @@ use crate::{Error, Result};
 /// Source: what two inference engines differ by on the networks here, with a margin of ten; see `tests/export.rs`.
 pub const TOLERANCE: f32 = 1e-4;
 
+/// Bytes that a weight and a value take as f32.
+pub const FLOATS: [usize; 2] = [size_of::<f32>(); 2];
+
 /// What goes into a bundle with one fp32 variant.
 #[derive(Debug, Clone)]
 pub struct BundleSpec<'a> {
@@ -71,14 +74,15 @@ pub fn input_of(shape: [usize; 3], mean: &[f32], std: &[f32]) -> Input {
     }
 }
 
-/// Estimated peak of weights and live activations together for one image, in bytes of f32.
-pub fn peak_memory_bytes(graph: &Graph) -> u64 {
+/// Estimated peak of weights and live activations together for one image, in bytes, of which each weight and each value takes
+/// so many; in f32 4 and 4.
+pub fn peak_memory_bytes(graph: &Graph, [of_weight, of_value]: [usize; 2]) -> u64 {
     let tensors = graph.parameters();
     let weights: usize = tensors
         .iter()
         .map(|tensor| tensor.shape.iter().product::<usize>())
         .sum();
-    ((weights + graph.peak_activations()) * size_of::<f32>()) as u64
+    (of_weight * weights + of_value * graph.peak_activations()) as u64
 }
 
 /// Writes the bundle `out` (`NAME.askd`), tests it with the runtime, and only then puts it in place.
@@ -187,7 +191,7 @@ fn variant(spec: &BundleSpec<'_>, file: &staging::Written) -> Variant {
         batch: spec.batch,
         parameters: spec.graph.parameter_count() as u64,
         macs: spec.graph.macs() as u64,
-        peak_memory_bytes: peak_memory_bytes(spec.graph),
+        peak_memory_bytes: peak_memory_bytes(spec.graph, FLOATS),
         accuracy: spec.accuracy.clone(),
         golden: None,
     }

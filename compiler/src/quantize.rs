@@ -8,6 +8,7 @@
 mod calibration;
 mod gate;
 mod histogram;
+mod images;
 mod layer;
 mod observe;
 mod placement;
@@ -16,20 +17,19 @@ mod report;
 mod sensitivity;
 mod source;
 mod target;
+mod variant;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use askd_models::{Graph, NodeId, Role};
-use askd_runtime::{Accuracy, ElementType, GoldenData, Optimisation, Session, SessionOptions, Variant};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
+use askd_models::{Graph, NodeId};
+use askd_runtime::{Optimisation, Session, SessionOptions};
 use serde_json::json;
 
 pub use calibration::{Calibration, Range};
 pub use gate::Attempt;
 pub use histogram::Histogram;
+pub use images::calibration_images;
 pub use layer::{IntegerBiases, IntegerLayer};
 pub use observe::observe;
 pub use placement::{Placement, layers};
@@ -38,11 +38,13 @@ pub use report::QuantizeReport;
 pub use sensitivity::Sensitivity;
 pub use target::{Activations, Affine, Target};
 
+use self::images::{loader, split};
 use self::source::Source;
+use self::variant::{golden, variant};
 use crate::bundle::{Addition, add_variant, check_place};
-use crate::data::{DataSpec, ImageSet, Loader, Part, split_validation};
-use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict_session};
-use crate::onnx::{Arithmetic, IR_VERSION, ModelInfo, OPSET, write_model_in};
+use crate::data::{DataSpec, Loader, Part};
+use crate::evaluate::{Evaluation, Predictions, predict_session};
+use crate::onnx::{Arithmetic, ModelInfo, write_model_in};
 use crate::weights::Weights;
 use crate::{Error, Result};
 
@@ -51,12 +53,6 @@ pub const FEWEST_IMAGES: usize = 500;
 
 /// Images of them on which each layer's sensitivity is measured.
 const SENSITIVITY_IMAGES: usize = 128;
-
-/// Share of training images that the gate looks at, where training held none out.
-const VALIDATION: f64 = 0.1;
-
-/// Seed of the choice of calibration images.
-const SEED: u64 = 0xca11_b4a7;
 
 /// How a bundle is quantised.
 #[derive(Debug, Clone)]
@@ -149,7 +145,7 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
     let float = network.predict_float(&validation)?.evaluation();
     let (quantized, attempts) = gate::pass(&network, &float, &sensitivities, options.max_drop, &validation)?;
 
-    let test = test_images(&source, options)?;
+    let test = loader(&source, options.data.load(Part::Test)?)?;
     let measured = predict_session(&mut session(&quantized.model, Optimisation::All)?, &test)?.evaluation();
     let float_test = network.predict_float(&test)?.evaluation();
     let (golden, tolerance) = golden(&source, options.target, &quantized.model)?;
@@ -175,7 +171,7 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
         provenance,
     };
     let written = add_variant(bundle, &options.out, addition)?;
-    let size_of = |name: &str| written.variant(name).map(|variant| variant.size);
+    let bytes_of = |name: &str| written.variant(name).map(|variant| variant.size);
     Ok(QuantizeReport {
         bundle: options.out.clone(),
         variant: options.name.clone(),
@@ -190,8 +186,8 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
         float_layers,
         attempts,
         sensitivity: sensitivities,
-        float_bytes: size_of(&source.model.variant().name)?,
-        bytes: size_of(&options.name)?,
+        float_bytes: bytes_of(&source.model.variant().name)?,
+        bytes: bytes_of(&options.name)?,
         golden_tolerance: tolerance,
     })
 }
@@ -218,122 +214,4 @@ fn check_name(source: &Source, name: &str) -> Result<()> {
         return Err(Error::invalid("--name", "another than the float variant's", name));
     }
     Ok(())
-}
-
-/// The very images that [`quantize`] calibrates with, for another quantiser to be compared with.
-///
-/// # Errors
-/// Those of [`quantize`] that are about the bundle or the data.
-pub fn calibration_images(bundle: &Path, data: &DataSpec, images: usize) -> Result<Loader> {
-    Ok(split(&Source::open(bundle)?, data, images)?.0)
-}
-
-/// Images that calibrate, and those that judge.
-fn split(source: &Source, data: &DataSpec, images: usize) -> Result<(Loader, Loader)> {
-    let all = data.load(Part::Train)?;
-    source.recipe.check_images(&all)?;
-    let held_out = if source.recipe.validation > 0.0 {
-        source.recipe.validation
-    } else {
-        VALIDATION
-    };
-    let (training, validation) = split_validation(&all, held_out)?;
-    if images < FEWEST_IMAGES || training.len() < images {
-        let expected = format!("{FEWEST_IMAGES} to {} images", training.len());
-        return Err(Error::invalid("calibration", expected, images));
-    }
-    let mut positions: Vec<usize> = (0..training.len()).collect();
-    positions.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
-    positions.truncate(images);
-    Ok((loader(source, training.select(positions))?, loader(source, validation)?))
-}
-
-fn test_images(source: &Source, options: &QuantizeOptions) -> Result<Loader> {
-    loader(source, options.data.load(Part::Test)?)
-}
-
-fn loader(source: &Source, images: ImageSet) -> Result<Loader> {
-    Ok(Loader::plain(images, source.recipe.preprocess()?, EVALUATION_BATCH))
-}
-
-/// The golden images with what the quantised model must give for them, and how far a device may be from it.
-///
-/// The outputs are those of the model as written, node by node in floats, which is what ONNX says it means. Integer kernels
-/// round in other places, and every value that lands one step aside moves the rest: two ways of rounding are as far from each
-/// other as both are from the float network. So a device may differ by twice what quantisation itself moved the logits; a kernel
-/// that saturates differs by more.
-///
-/// Kernels of 16 bits may add up in 16 bits as well: their error grows with the root of the number of terms of a sum.
-fn golden(source: &Source, target: Target, model: &[u8]) -> Result<(GoldenData, f32)> {
-    let float = source.model.golden();
-    let mut session = session(model, Optimisation::None)?;
-    let [images, ..] = float.shape();
-    let mut outputs = Vec::new();
-    let mut logits = vec![0.0; float.classes()];
-    for image in float.input().chunks_exact(float.input().len() / images) {
-        if session.interface().data_type == ElementType::U8 {
-            let pixels: Vec<u8> = image.iter().map(|pixel| *pixel as u8).collect();
-            session.run_u8(&pixels, &mut logits)?;
-        } else {
-            session.run(image, &mut logits)?;
-        }
-        outputs.extend(&logits);
-    }
-    let moved = outputs
-        .iter()
-        .zip(float.output())
-        .map(|(a, b): (&f32, &f32)| (a - b).abs())
-        .fold(0.0, f32::max);
-    let terms = if target.activations().is_some() {
-        1
-    } else {
-        longest_sum(&source.graph)
-    };
-    let tolerance = 2.0 * moved * (terms as f32).sqrt();
-    let golden = GoldenData::new(float.shape(), float.input().to_vec(), outputs)?;
-    Ok((golden, tolerance))
-}
-
-/// Most products that one output of a layer is the sum of.
-fn longest_sum(graph: &Graph) -> usize {
-    let weights = graph
-        .parameters()
-        .into_iter()
-        .filter(|tensor| tensor.role == Role::Weight);
-    let terms = weights.map(|tensor| tensor.shape.iter().skip(1).product());
-    terms.max().unwrap_or(1)
-}
-
-/// What the manifest says of the new variant; its file is for the bundle's writer to fill in.
-fn variant(source: &Source, options: &QuantizeOptions, quantized: &Quantized, test: &Evaluation) -> Variant {
-    let weights: usize = source
-        .graph
-        .parameters()
-        .iter()
-        .map(|tensor| tensor.shape.iter().product::<usize>())
-        .sum();
-    // bytes a weight and an activation take; one float layer's activations are floats, and may be the largest
-    let (of_weights, of_activations) = match options.target.activations() {
-        None => (2, 2),
-        Some(_) if quantized.float.is_empty() => (1, 1),
-        Some(_) => (1, size_of::<f32>()),
-    };
-    let peak = of_weights * weights + of_activations * source.graph.peak_activations();
-    let float = source.model.variant();
-    Variant {
-        name: options.name.clone(),
-        precision: options.target.precision().to_owned(),
-        target: options.target.name().to_owned(),
-        opset: OPSET,
-        ir_version: IR_VERSION,
-        peak_memory_bytes: peak as u64,
-        accuracy: vec![Accuracy {
-            data: options.data.kind.name().to_owned(),
-            split: "test".to_owned(),
-            images: test.images as u64,
-            top1: test.top1,
-            top5: test.top5,
-        }],
-        ..float.clone()
-    }
 }

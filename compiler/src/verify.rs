@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::slice;
 use std::time::Instant;
 
 use askd_runtime::{Accuracy, Engine, Model, SessionOptions, Variant};
@@ -20,9 +21,9 @@ const COARSE_TOP1_TOLERANCE: f64 = 0.5;
 /// What was checked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
-    /// The default variant.
+    /// The variant that was named, or else the bundle's first.
     #[serde(flatten)]
-    pub default: VerifiedVariant,
+    pub first: VerifiedVariant,
     /// The others, in the manifest's order.
     pub other_variants: Vec<VerifiedVariant>,
     /// ONNX Runtime's version.
@@ -56,24 +57,27 @@ pub struct VerifiedVariant {
     pub recorded: Option<Accuracy>,
 }
 
-/// Opens each variant of the bundle (which checks sizes and digests), runs its golden images, and with `data` measures its
-/// accuracy.
+/// Opens each variant of the bundle, or only the one called `variant`, which checks sizes and digests; runs its golden
+/// images, and with `data` measures its accuracy.
 ///
 /// # Errors
 /// [`Error::Runtime`] for a damaged bundle or a wrong golden output, [`Error::GateFailed`] if the accuracy is not the
 /// recorded one.
-pub fn verify(bundle: &Path, data: Option<&DataSpec>) -> Result<Verified> {
+pub fn verify(bundle: &Path, variant: Option<&str>, data: Option<&DataSpec>) -> Result<Verified> {
     let engine = Engine::load(None)?;
     let manifest = Model::open(bundle)?.manifest().clone();
     let images = data.map(|data| data.load(Part::Test)).transpose()?;
     let data = data.zip(images.as_ref());
-    let variants = manifest.variants.iter().map(|variant| check(bundle, variant, data));
-    let mut variants = variants.collect::<Result<Vec<_>>>()?;
-    // a manifest has at least one
-    let default = variants.remove(0);
+    let chosen = match variant {
+        Some(name) => slice::from_ref(manifest.variant(name)?),
+        None => manifest.variants.as_slice(),
+    };
+    let mut checked = chosen.iter().map(|variant| check(bundle, variant, data));
+    // a manifest has at least one variant
+    let first = checked.next().transpose()?;
     Ok(Verified {
-        default,
-        other_variants: variants,
+        first: first.ok_or_else(|| Error::malformed(bundle, "a variant", "none"))?,
+        other_variants: checked.collect::<Result<_>>()?,
         engine: engine.version().map(str::to_owned),
         engine_warning: engine.warning(),
     })
@@ -123,7 +127,7 @@ fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>)
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for variant in std::iter::once(&self.default).chain(&self.other_variants) {
+        for variant in std::iter::once(&self.first).chain(&self.other_variants) {
             write!(f, "{variant}")?;
         }
         let engine = self.engine.as_deref().unwrap_or("of unknown version");

@@ -211,6 +211,19 @@ fn a_model_of_pixels_is_quantised_too() {
         let ratio = report["bytes"].as_f64().unwrap() / report["float_bytes"].as_f64().unwrap();
         assert!(ratio < 0.6, "{target} {ratio}");
     }
+    // passes that the export skipped have run: no batch norm is counted any more
+    let variants = workspace.read_json("pixels.askd/askd.json")["variants"].clone();
+    let parameters = |variant: usize| variants[variant]["parameters"].as_u64().unwrap();
+    assert!(
+        parameters(1) < parameters(0) && parameters(1) == parameters(2),
+        "{variants}"
+    );
+    let one = workspace.run("verify pixels.askd --variant jetson-fp16 --json").json();
+    assert_eq!(
+        (&one["variant"], &one["other_variants"]),
+        (&json!("jetson-fp16"), &json!([]))
+    );
+    assert!(workspace.refused("verify pixels.askd --variant int4").contains("int4"));
     let verified = workspace.run("verify pixels.askd --data fashion-mnist --json").json();
     let others = verified["other_variants"].as_array().unwrap();
     assert_eq!(
@@ -240,7 +253,11 @@ fn a_gate_that_does_not_hold_writes_nothing() {
         (format!("net.askd {flags} --images 100"), "500 to 9000 images"),
         (format!("net.askd {flags} --name fp32"), "another than the float"),
         (format!("net.askd {flags} --name a/b"), "letters, digits"),
-        (format!("net.askd {flags} --percentile 10"), "above 50"),
+        (
+            format!("net.askd {flags} --method percentile --percentile 10"),
+            "above 50",
+        ),
+        (format!("net.askd {flags} --percentile 99"), "--method percentile"),
         (format!("none.askd {flags}"), "none.askd"),
         (format!("net.askd {flags} --out run"), "a bundle to replace"),
     ] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use askd_compiler::data::DataSpec;
 use askd_compiler::quantize::{Calibration, QuantizeOptions, Target, quantize};
 use askd_compiler::{Error, Result};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::Output;
 
@@ -25,14 +26,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "KIND:PATH")]
     calibration: DataSpec,
     /// Where the variant is to run
-    #[arg(long, value_enum)]
-    target: TargetName,
+    #[arg(long, value_parser = target_parser())]
+    target: Target,
     /// How the range of each value is chosen
     #[arg(long, value_enum, default_value_t = Method::Mse)]
     method: Method,
-    /// Percent of values inside the range, for --method percentile
-    #[arg(long, default_value_t = 99.99, value_name = "PERCENT")]
-    percentile: f64,
+    /// Percent of values inside the range, for --method percentile [default: 99.99]
+    #[arg(long, value_name = "PERCENT")]
+    percentile: Option<f64>,
     /// Images that calibrate, at least 500
     #[arg(long, default_value_t = 512, value_name = "COUNT")]
     images: usize,
@@ -48,35 +49,6 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum TargetName {
-    /// Intel since Ice Lake and Alder Lake, AMD since Zen 4: unsigned activations, weights of 8 bits
-    X86Vnni,
-    /// Other x86-64 with AVX2, whose sums of two products overflow: unsigned activations, weights of 7 bits
-    X86Avx2,
-    /// 64-bit Arm with dot product instructions (Cortex-A55, A75 and later): signed activations
-    Arm64Dotprod,
-    /// TensorRT on a Jetson: signed activations with zero at 0, biases in float
-    JetsonTensorrt,
-    /// 64-bit Arm with half-precision arithmetic (Cortex-A55, A75 and later): floats of 16 bits
-    Arm64Fp16,
-    /// CUDA or TensorRT on a Jetson: floats of 16 bits
-    JetsonFp16,
-}
-
-impl TargetName {
-    fn target(self) -> Target {
-        match self {
-            Self::X86Vnni => Target::X86Vnni,
-            Self::X86Avx2 => Target::X86Avx2,
-            Self::Arm64Dotprod => Target::Arm64Dotprod,
-            Self::JetsonTensorrt => Target::JetsonTensorrt,
-            Self::Arm64Fp16 => Target::Arm64Fp16,
-            Self::JetsonFp16 => Target::JetsonFp16,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Method {
     /// All that was seen
     MinMax,
@@ -88,6 +60,29 @@ enum Method {
     Mse,
 }
 
+/// One of the library's targets, with its description in the help.
+fn target_parser() -> impl TypedValueParser<Value = Target> {
+    let value = |target: Target| PossibleValue::new(target.name()).help(target.description());
+    PossibleValuesParser::new(Target::ALL.map(value)).try_map(|name| Target::named(&name).ok_or("no such target"))
+}
+
+fn calibration(method: Method, percentile: Option<f64>) -> Result<Calibration> {
+    match (method, percentile) {
+        (Method::Percentile, percentile) => {
+            let percent = percentile.unwrap_or(99.99);
+            if percent > 50.0 && percent <= 100.0 {
+                Ok(Calibration::Percentile(percent))
+            } else {
+                Err(Error::invalid("--percentile", "above 50 and at most 100", percent))
+            }
+        }
+        (_, Some(percent)) => Err(Error::invalid("--percentile", "--method percentile with it", percent)),
+        (Method::MinMax, None) => Ok(Calibration::MinMax),
+        (Method::Entropy, None) => Ok(Calibration::Entropy),
+        (Method::Mse, None) => Ok(Calibration::Mse),
+    }
+}
+
 fn default_name(target: Target) -> String {
     match target.activations() {
         Some(_) => format!("{}-{target}", target.precision()),
@@ -96,26 +91,14 @@ fn default_name(target: Target) -> String {
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
-    if !(args.percentile > 50.0 && args.percentile <= 100.0) {
-        return Err(Error::invalid(
-            "--percentile",
-            "above 50 and at most 100",
-            args.percentile,
-        ));
-    }
     if !args.max_drop.is_finite() {
         return Err(Error::invalid("--max-drop", "a number of points", args.max_drop));
     }
-    let target = args.target.target();
+    let target = args.target;
     let options = QuantizeOptions {
         data: args.calibration,
         target,
-        calibration: match args.method {
-            Method::MinMax => Calibration::MinMax,
-            Method::Percentile => Calibration::Percentile(args.percentile),
-            Method::Entropy => Calibration::Entropy,
-            Method::Mse => Calibration::Mse,
-        },
+        calibration: calibration(args.method, args.percentile)?,
         images: args.images,
         max_drop: args.max_drop,
         name: args.name.unwrap_or_else(|| default_name(target)),

@@ -17,12 +17,15 @@ use super::Output;
 pub(super) struct Args {
     /// Bundle directory, NAME.askd
     bundle: PathBuf,
+    /// Only this variant, as on a processor that another one is not for [default: all]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
     /// Data set whose test images must give the accuracy that the bundle records, KIND:PATH
     #[arg(long, value_name = "KIND:PATH")]
     data: Option<DataSpec>,
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
-    let report = verify(&args.bundle, args.data.as_ref())?;
+    let report = verify(&args.bundle, args.variant.as_deref(), args.data.as_ref())?;
     Output::new(report.to_string(), &report)
 }

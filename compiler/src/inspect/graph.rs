@@ -6,7 +6,7 @@ use askd_models::{Graph, Op, Parameter, Shape};
 use serde::Serialize;
 
 use super::table::{self, grouped};
-use crate::bundle::peak_memory_bytes;
+use crate::bundle::{FLOATS, peak_memory_bytes};
 
 /// A network with what each layer costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,7 +87,7 @@ pub fn inspect_graph(graph: &Graph) -> GraphReport {
         parameters: graph.parameter_count() as u64,
         macs: graph.macs() as u64,
         bytes: bytes(&graph.parameters()),
-        peak_memory_bytes: peak_memory_bytes(graph),
+        peak_memory_bytes: peak_memory_bytes(graph, FLOATS),
     }
 }
 
@@ -138,7 +138,7 @@ fn shape_text(dims: &[usize]) -> String {
 impl fmt::Display for GraphReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, input {}", self.network, Shape::Map(self.input))?;
-        let header = ["layer", "operation", "output", "parameters", "MACs", "bytes"].map(str::to_owned);
+        let header = ["layer", "operation", "output", "parameters", "MACs", "bytes"];
         let row = |layer: &LayerReport| {
             [
                 layer.name.clone(),
@@ -157,11 +157,7 @@ impl fmt::Display for GraphReport {
             grouped(self.macs),
             grouped(self.bytes),
         ];
-        let rows: Vec<_> = std::iter::once(header)
-            .chain(self.layers.iter().map(row))
-            .chain(std::iter::once(total))
-            .collect();
-        table::write(f, &rows)?;
+        table::write_totalled(f, header, self.layers.iter().map(row), total)?;
         for output in &self.outputs {
             writeln!(
                 f,

@@ -246,7 +246,7 @@ impl fmt::Display for OnnxReport {
             let keys: Vec<_> = self.metadata.keys().map(|key| shown(key)).collect();
             writeln!(f, "metadata {}", keys.join(", "))?;
         }
-        let header = ["node", "operator", "output", "parameters", "MACs", "bytes"].map(str::to_owned);
+        let header = ["node", "operator", "output", "parameters", "MACs", "bytes"];
         let row = |layer: &NodeReport| {
             [
                 shown(&layer.name),
@@ -265,11 +265,7 @@ impl fmt::Display for OnnxReport {
             known(self.macs),
             grouped(self.bytes),
         ];
-        let rows: Vec<_> = std::iter::once(header)
-            .chain(self.layers.iter().map(row))
-            .chain(std::iter::once(total))
-            .collect();
-        table::write(f, &rows)?;
+        table::write_totalled(f, header, self.layers.iter().map(row), total)?;
         writeln!(f, "file {} bytes", grouped(self.file_bytes))
     }
 }

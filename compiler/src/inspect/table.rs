@@ -20,6 +20,18 @@ pub(super) fn write<const COLUMNS: usize>(f: &mut fmt::Formatter<'_>, rows: &[[S
     Ok(())
 }
 
+/// As [`write`], with a header before the rows and their total behind.
+pub(super) fn write_totalled<const COLUMNS: usize>(
+    f: &mut fmt::Formatter<'_>,
+    header: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+    total: [String; COLUMNS],
+) -> fmt::Result {
+    let header = std::iter::once(header.map(str::to_owned));
+    let rows: Vec<_> = header.chain(rows).chain(std::iter::once(total)).collect();
+    write(f, &rows)
+}
+
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Range;
 
-/// Where a quantised model is to run.
+/// Where a quantised model is to run; [`Target::description`] tells more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// x86-64 with VNNI (Intel since Ice Lake and Alder Lake, AMD since Zen 4): unsigned activations, weights of 8 bits.
+    /// x86-64 with VNNI.
     X86Vnni,
-    /// x86-64 with AVX2 alone, whose 16-bit sums of two products overflow: unsigned activations, weights of 7 bits.
+    /// x86-64 with AVX2 alone.
     X86Avx2,
-    /// 64-bit Arm with dot product instructions (Cortex-A55, A75 and later): signed activations.
+    /// 64-bit Arm with dot product instructions.
     Arm64Dotprod,
-    /// TensorRT on a Jetson: signed activations with zero at 0, biases in float.
+    /// TensorRT on a Jetson, with integers.
     JetsonTensorrt,
-    /// 64-bit Arm with half-precision arithmetic (Cortex-A55, A75 and later): floats of 16 bits.
+    /// 64-bit Arm with half-precision arithmetic.
     Arm64Fp16,
-    /// CUDA or TensorRT on a Jetson: floats of 16 bits.
+    /// CUDA or TensorRT on a Jetson, with floats of 16 bits.
     JetsonFp16,
 }
 
@@ -67,6 +67,31 @@ impl Target {
             Self::Arm64Fp16 => "arm64-fp16",
             Self::JetsonFp16 => "jetson-fp16",
         }
+    }
+
+    /// What it is and what numbers are there, in one line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::X86Vnni => {
+                "Intel since Ice Lake and Alder Lake, AMD since Zen 4: unsigned activations, weights of 8 bits"
+            }
+            Self::X86Avx2 => {
+                "other x86-64 with AVX2, whose sums of two products overflow: unsigned activations, weights of 7 bits"
+            }
+            Self::Arm64Dotprod => {
+                "64-bit Arm with dot product instructions (Cortex-A55, A75 and later): signed activations"
+            }
+            Self::JetsonTensorrt => "TensorRT on a Jetson: signed activations with zero at 0, biases in float",
+            Self::Arm64Fp16 => {
+                "64-bit Arm with half-precision arithmetic (Cortex-A55, A75 and later): floats of 16 bits"
+            }
+            Self::JetsonFp16 => "CUDA or TensorRT on a Jetson: floats of 16 bits",
+        }
+    }
+
+    /// The target of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.name() == name)
     }
 
     /// The integers that activations become there; none where they stay floats, of 16 bits.
