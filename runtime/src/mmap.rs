@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use memmap2::Mmap;
+use memmap2::MmapOptions;
 
 use crate::error::Error;
 use crate::model::{Model, in_directory, read_manifest};
@@ -37,11 +37,11 @@ impl Model {
     }
 }
 
-/// Maps the whole of `file`.
+/// Maps the whole of `file`, all its pages at once: the digest needs each of them.
 ///
 /// # Safety
 /// The file must not change while the map lives.
 unsafe fn map(file: &File) -> io::Result<Storage> {
     // SAFETY: passed on to the caller.
-    unsafe { Mmap::map(file) }.map(Storage::mapped)
+    unsafe { MmapOptions::new().populate().map(file) }.map(Storage::mapped)
 }

@@ -10,6 +10,8 @@ use crate::digest::hex;
 
 /// Bytes that are read, then hashed, at a time: few enough to be in the cache still.
 const CHUNK: usize = 128 << 10;
+/// Size of a large page on the usual processors.
+const LARGE_PAGE: usize = 2 << 20;
 
 /// Read-only pages of memory: a sealed copy, or a map of the file.
 ///
@@ -57,8 +59,7 @@ impl Storage {
 
     /// Has `read` fill `capacity` bytes, or as many as it has, and hashes them on the way.
     fn fill(capacity: usize, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<Self> {
-        // There is no map of no bytes.
-        let mut pages = MmapMut::map_anon(capacity.max(1))?;
+        let mut pages = fresh_pages(capacity)?;
         let (mut length, mut hash) = (0, Sha256::new());
         while length < capacity {
             let end = capacity.min(length + CHUNK);
@@ -76,6 +77,21 @@ impl Storage {
             sha256: hex(&hash.finalize()),
         })
     }
+}
+
+/// Pages of zeros for `capacity` bytes, large ones where the system has them.
+///
+/// To be given small pages, one after the other, takes as long as half of SHA-256. The map is a multiple of large pages, for
+/// Linux aligns no other; what exceeds the last whole one gets small pages, or none, so that no memory is wasted.
+fn fresh_pages(capacity: usize) -> io::Result<MmapMut> {
+    // There is no map of no bytes.
+    let pages = MmapMut::map_anon(capacity.max(1).next_multiple_of(LARGE_PAGE))?;
+    #[cfg(target_os = "linux")]
+    {
+        // It only saves time, and not every kernel knows it.
+        let _ = pages.advise_range(memmap2::Advice::HugePage, 0, capacity / LARGE_PAGE * LARGE_PAGE);
+    }
+    Ok(pages)
 }
 
 impl AsRef<[u8]> for Storage {
