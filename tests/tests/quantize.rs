@@ -27,6 +27,9 @@ const DEEP: [&str; 6] = [
     "resnet56",
 ];
 
+/// Layers of a resnet8 as shipped: seven convolutions, two of copies that were shortcuts, and the classifier.
+const LAYERS: usize = 10;
+
 /// Logits for every image of a loader.
 fn logits(model: &[u8], optimisation: Optimisation, loader: &Loader) -> Vec<f32> {
     let options = SessionOptions {
@@ -143,8 +146,7 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     assert_eq!(report["test"]["float"]["top1"], float);
     let ratio = report["bytes"].as_f64().unwrap() / report["float_bytes"].as_f64().unwrap();
     assert!(ratio < 0.4, "{ratio}");
-    // seven convolutions and the classifier: the shortcuts have no weights
-    assert_eq!(report["sensitivity"].as_array().unwrap().len(), 8);
+    assert_eq!(report["sensitivity"].as_array().unwrap().len(), LAYERS);
 
     // a second variant, in place
     workspace
@@ -248,7 +250,12 @@ fn a_gate_that_does_not_hold_writes_nothing() {
         "{error}"
     );
     // every number of float layers was tried but all
-    assert_eq!(outcome.stderr.matches("layers float").count(), 8, "{}", outcome.stderr);
+    assert_eq!(
+        outcome.stderr.matches("layers float").count(),
+        LAYERS,
+        "{}",
+        outcome.stderr
+    );
     for (arguments, message) in [
         (format!("net.askd {flags} --images 100"), "500 to 9000 images"),
         (format!("net.askd {flags} --name fp32"), "another than the float"),
