@@ -94,10 +94,10 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use crate::{GraphBuilder, NetworkConfig, NodeCost, build};
+    use crate::{GraphBuilder, NetworkConfig, NodeCost, build, networks};
 
-    /// Counts of the authors' networks, K = 100, 32x32 (ATSC code, counted in PyTorch).
-    const PUBLISHED: [(&str, usize, usize); 14] = [
+    /// Counts of the authors' networks, K = 100, 32x32, those for ImageNet K = 1000, 224x224 (ATSC code, counted in PyTorch).
+    const PUBLISHED: [(&str, usize, usize); 24] = [
         ("resnet8x4", 1_233_540, 177_071_104),
         ("resnet14x4", 2_783_620, 403_563_520),
         ("resnet32x4", 7_433_860, 1_083_040_768),
@@ -112,12 +112,24 @@ mod tests {
         ("vgg13", 9_462_180, 284_936_192),
         ("mobilenetv2_0.5", 812_836, 6_523_648),
         ("mobilenetv2_1.0", 2_353_060, 22_381_056),
+        ("shufflenetv1", 949_258, 38_691_456),
+        ("shufflenetv2_1.0", 1_355_528, 44_504_448),
+        ("shufflenetv2_1.5", 2_580_548, 93_762_048),
+        ("resnet18", 11_689_512, 1_814_073_344),
+        ("resnet34", 21_797_672, 3_663_761_408),
+        ("resnet50", 25_557_032, 4_089_184_256),
+        ("resnext50_32x4d", 25_028_904, 4_230_479_872),
+        ("wide_resnet50_2", 68_883_240, 11_398_021_120),
+        ("mobilenet_v2", 3_504_872, 300_774_272),
+        // torchvision's. The authors' code counts 1,801,420: its constructor has no `conv5`, which its forward pass runs.
+        ("shufflenet_v2_x1_0", 1_801_420 + 464 * 1024 + 2 * 1024, 144_907_992),
     ];
 
     #[test]
     fn counts_equal_the_published_ones() {
         for (name, parameters, macs) in PUBLISHED {
-            let graph = build(name, &NetworkConfig::new([3, 32, 32], 100)).unwrap();
+            let network = networks().iter().find(|network| network.name == name).unwrap();
+            let graph = network.build(&network.published).unwrap();
             assert_eq!((graph.parameter_count(), graph.macs()), (parameters, macs), "{name}");
         }
     }

@@ -1,11 +1,16 @@
 //! The networks: a family is a file, a network is one line here.
 
+mod mobilenet_v2;
 mod mobilenet_v2_cifar;
 mod resnet_cifar;
+mod resnet_imagenet;
 mod resnet_option_a;
+mod shufflenet_v1_cifar;
+mod shufflenet_v2;
 mod vgg;
 
 use crate::{Graph, Network, NetworkConfig, Result};
+use resnet_imagenet::Block;
 
 /// A family of networks with the arguments that tell its members apart.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +23,16 @@ pub(crate) enum Family {
     Vgg { depth: usize },
     /// CIFAR MobileNetV2: factor of the channel counts.
     MobileNetV2Cifar { width: f64 },
+    /// CIFAR ShuffleNet.
+    ShuffleNetV1Cifar,
+    /// CIFAR ShuffleNetV2: widths of the stages.
+    ShuffleNetV2Cifar { widths: [usize; 3] },
+    /// ImageNet ResNets: what a stage repeats, and how often.
+    ResNetImageNet { block: Block, blocks: [usize; 4] },
+    /// ImageNet MobileNetV2.
+    MobileNetV2,
+    /// ImageNet ShuffleNetV2: widths of the stages.
+    ShuffleNetV2 { widths: [usize; 3] },
 }
 
 impl Family {
@@ -27,6 +42,11 @@ impl Family {
             Self::ResNetOptionA { depth } => resnet_option_a::build(name, depth, config),
             Self::Vgg { depth } => vgg::build(name, depth, config),
             Self::MobileNetV2Cifar { width } => mobilenet_v2_cifar::build(name, width, config),
+            Self::ShuffleNetV1Cifar => shufflenet_v1_cifar::build(name, config),
+            Self::ShuffleNetV2Cifar { widths } => shufflenet_v2::build_cifar(name, widths, config),
+            Self::ResNetImageNet { block, blocks } => resnet_imagenet::build(name, block, blocks, config),
+            Self::MobileNetV2 => mobilenet_v2::build(name, config),
+            Self::ShuffleNetV2 { widths } => shufflenet_v2::build_imagenet(name, widths, config),
         }
     }
 
@@ -34,8 +54,8 @@ impl Family {
     /// any number of them; pools round down, so three of them want 8.
     pub(crate) fn smallest_side(&self) -> usize {
         match self {
-            Self::ResNetCifar { .. } | Self::ResNetOptionA { .. } | Self::MobileNetV2Cifar { .. } => 4,
             Self::Vgg { .. } => 8,
+            _ => 4,
         }
     }
 }
@@ -43,6 +63,10 @@ impl Family {
 const CIFAR_100: NetworkConfig = NetworkConfig {
     input: [3, 32, 32],
     classes: 100,
+};
+const IMAGENET: NetworkConfig = NetworkConfig {
+    input: [3, 224, 224],
+    classes: 1000,
 };
 const NARROW: [usize; 4] = [16, 16, 32, 64];
 const DOUBLE: [usize; 4] = [16, 32, 64, 128];
@@ -80,6 +104,30 @@ const fn mobilenet_v2(name: &'static str, width: f64) -> Network {
     }
 }
 
+const fn shufflenet_v2(name: &'static str, widths: [usize; 3]) -> Network {
+    Network {
+        name,
+        published: CIFAR_100,
+        family: Family::ShuffleNetV2Cifar { widths },
+    }
+}
+
+const fn imagenet(name: &'static str, family: Family) -> Network {
+    Network {
+        name,
+        published: IMAGENET,
+        family,
+    }
+}
+
+const fn resnet(name: &'static str, block: Block, blocks: [usize; 4]) -> Network {
+    imagenet(name, Family::ResNetImageNet { block, blocks })
+}
+
+const fn bottleneck(groups: usize, group_width: usize) -> Block {
+    Block::Bottleneck { groups, group_width }
+}
+
 pub(crate) const ALL: &[Network] = &[
     cifar("resnet8x4", 8, QUADRUPLE),
     cifar("resnet14x4", 14, QUADRUPLE),
@@ -102,4 +150,23 @@ pub(crate) const ALL: &[Network] = &[
     option_a("resnet44", 44),
     option_a("resnet56", 56),
     option_a("resnet110a", 110),
+    Network {
+        name: "shufflenetv1",
+        published: CIFAR_100,
+        family: Family::ShuffleNetV1Cifar,
+    },
+    shufflenet_v2("shufflenetv2_1.0", [116, 232, 464]),
+    shufflenet_v2("shufflenetv2_1.5", [176, 352, 704]),
+    resnet("resnet18", Block::Basic, [2, 2, 2, 2]),
+    resnet("resnet34", Block::Basic, [3, 4, 6, 3]),
+    resnet("resnet50", bottleneck(1, 64), [3, 4, 6, 3]),
+    resnet("resnext50_32x4d", bottleneck(32, 4), [3, 4, 6, 3]),
+    resnet("wide_resnet50_2", bottleneck(1, 128), [3, 4, 6, 3]),
+    imagenet("mobilenet_v2", Family::MobileNetV2),
+    imagenet(
+        "shufflenet_v2_x1_0",
+        Family::ShuffleNetV2 {
+            widths: [116, 232, 464],
+        },
+    ),
 ];

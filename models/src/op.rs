@@ -149,10 +149,30 @@ pub enum Op {
         /// Groups, a divisor of the channels.
         groups: usize,
     },
+    /// Some of a map's channels, from one on.
+    ///
+    /// Source: ONNX `Slice`, <https://onnx.ai/onnx/operators/onnx__Slice.html>, along axis 1.
+    Channels {
+        /// The first, from 0.
+        from: usize,
+        /// How many.
+        count: usize,
+    },
     /// Maximum over windows of a map padded with minus infinity (`torch.nn.MaxPool2d` without `ceil_mode` and dilation).
     ///
     /// Source: ONNX `MaxPool`, <https://onnx.ai/onnx/operators/onnx__MaxPool.html>.
     MaxPool {
+        /// Height and width of the window, pixels.
+        kernel: usize,
+        /// Step between windows, input pixels.
+        stride: usize,
+        /// Pixels added on every side; fewer than `kernel`, so that no window is empty.
+        padding: usize,
+    },
+    /// Average over windows of a map padded with zeros, which count (`torch.nn.AvgPool2d` without `ceil_mode`).
+    ///
+    /// Source: ONNX `AveragePool`, <https://onnx.ai/onnx/operators/onnx__AveragePool.html>, with `count_include_pad`.
+    AveragePool {
         /// Height and width of the window, pixels.
         kernel: usize,
         /// Step between windows, input pixels.
@@ -235,7 +255,9 @@ impl Op {
             Self::Concat => "Concat",
             Self::SubsamplePad { .. } => "SubsamplePad",
             Self::ChannelShuffle { .. } => "ChannelShuffle",
+            Self::Channels { .. } => "Channels",
             Self::MaxPool { .. } => "MaxPool",
+            Self::AveragePool { .. } => "AveragePool",
             Self::AdaptiveAveragePool { .. } => "AdaptiveAveragePool",
             Self::GlobalAveragePool => "GlobalAveragePool",
             Self::Linear { .. } => "Linear",
@@ -286,8 +308,22 @@ impl Op {
                 Ok(Shape::Map([*c, *h, *w]))
             }
             (Self::ChannelShuffle { groups }, _) => Err(format!("one map of channels divisible by {groups} groups")),
+            (Self::Channels { from, count }, [Shape::Map([c, h, w])])
+                if *count > 0 && from.checked_add(*count).is_some_and(|end| end <= *c) =>
+            {
+                Ok(Shape::Map([*count, *h, *w]))
+            }
+            (Self::Channels { from, count }, _) => Err(format!(
+                "one map with channels {from} to {}",
+                from.saturating_add(*count)
+            )),
             (
                 Self::MaxPool {
+                    kernel,
+                    stride,
+                    padding,
+                }
+                | Self::AveragePool {
                     kernel,
                     stride,
                     padding,
@@ -297,7 +333,7 @@ impl Op {
                 let extent = |pixels| windows(pixels, *kernel, *stride, *padding);
                 Ok(Shape::Map([*c, extent(*h), extent(*w)]))
             }
-            (Self::MaxPool { kernel, padding, .. }, _) => Err(format!(
+            (Self::MaxPool { kernel, padding, .. } | Self::AveragePool { kernel, padding, .. }, _) => Err(format!(
                 "one map of at least {kernel} pixels a side with padding, a stride of at least 1, a kernel above the padding \
                  of {padding}"
             )),

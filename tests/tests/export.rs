@@ -215,6 +215,15 @@ fn engines_agree_on_operations_in_other_settings() {
         after: 3,
     };
     x = builder.push("pad", pad, &[x]).unwrap();
+    let average = Op::AveragePool {
+        kernel: 2,
+        stride: 1,
+        padding: 1,
+    };
+    x = builder.push("average", average, &[x]).unwrap();
+    x = builder
+        .push("middle", Op::Channels { from: 1, count: 7 }, &[x])
+        .unwrap();
     let pool = |height, width| Op::AdaptiveAveragePool { height, width };
     x = builder.push("unequal", pool(9, 8), &[x]).unwrap();
     x = builder.push("equal", pool(3, 4), &[x]).unwrap();

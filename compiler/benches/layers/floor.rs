@@ -57,7 +57,8 @@ impl Machine {
         let backward = match node.op {
             Op::Add if activation.is_none() => 0.0,
             Op::GlobalAveragePool | Op::AdaptiveAveragePool { .. } => output + input,
-            Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } => output + input,
+            Op::AveragePool { .. } => output + input,
+            Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } | Op::Channels { .. } => output + input,
             _ if is_image => output + input,
             _ => output + 2.0 * input,
         };

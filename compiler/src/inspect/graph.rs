@@ -114,7 +114,9 @@ fn describe(op: &Op) -> String {
             format!("{kind} {0}x{0}{stride}{groups}", conv.kernel)
         }
         Op::ChannelShuffle { groups } => format!("{kind} g{groups}"),
-        Op::MaxPool { kernel, stride, .. } => format!("{kind} {kernel}x{kernel}{}", step(*stride)),
+        Op::MaxPool { kernel, stride, .. } | Op::AveragePool { kernel, stride, .. } => {
+            format!("{kind} {kernel}x{kernel}{}", step(*stride))
+        }
         Op::AdaptiveAveragePool { height, width } => format!("{kind} {height}x{width}"),
         Op::SubsamplePad { stride, .. } => format!("{kind} /{stride}"),
         _ => kind.to_owned(),

@@ -261,6 +261,15 @@ impl Network {
             (Op::Concat, inputs) => ops::concat(inputs)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
             (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
+            (&Op::Channels { from, count }, [x]) => ops::channels(x, from, count)?,
+            (
+                &Op::AveragePool {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [x],
+            ) => ops::average_pool(x, kernel, stride, padding)?,
             (
                 &Op::MaxPool {
                     kernel,

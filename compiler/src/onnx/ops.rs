@@ -2,8 +2,10 @@
 
 mod adaptive_average_pool;
 mod add;
+mod average_pool;
 mod batch_normalization;
 mod channel_shuffle;
+mod channels;
 mod concat;
 mod conv;
 mod global_average_pool;
@@ -33,6 +35,12 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
         Op::Concat => concat::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
         Op::ChannelShuffle { groups } => channel_shuffle::emit(groups, step, emitter),
+        Op::Channels { from, count } => channels::emit([from, count], step, emitter),
+        Op::AveragePool {
+            kernel,
+            stride,
+            padding,
+        } => average_pool::emit([kernel, stride, padding], step, emitter),
         Op::MaxPool {
             kernel,
             stride,

@@ -63,7 +63,9 @@ pub fn layers(graph: &Graph) -> Vec<NodeId> {
 fn computes_with_integers(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     match node.op {
-        Op::Conv2d(_) | Op::Linear { .. } | Op::Add | Op::Concat | Op::GlobalAveragePool => true,
+        Op::Conv2d(_) | Op::Linear { .. } | Op::Add | Op::Concat | Op::AveragePool { .. } | Op::GlobalAveragePool => {
+            true
+        }
         // bins of one size are an ordinary pooling; others are matrix products
         Op::AdaptiveAveragePool { height, width } => match graph.node(node.inputs[0]).shape {
             Shape::Map([_, rows, columns]) => rows.is_multiple_of(height) && columns.is_multiple_of(width),
@@ -76,7 +78,7 @@ fn computes_with_integers(graph: &Graph, id: NodeId) -> bool {
 fn moves_integers(op: Op) -> bool {
     matches!(
         op,
-        Op::MaxPool { .. } | Op::SubsamplePad { .. } | Op::ChannelShuffle { .. }
+        Op::MaxPool { .. } | Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } | Op::Channels { .. }
     )
 }
 

@@ -8,9 +8,11 @@
 //! each other. No input makes a function panic.
 
 mod activation;
+mod average_pool;
 mod batch_norm;
 mod bias;
 mod channel_shuffle;
+mod channels;
 mod concat;
 mod conv2d;
 mod linear;
@@ -25,9 +27,11 @@ mod taps;
 mod testing;
 
 pub use activation::{add, add_relu, relu, relu6};
+pub use average_pool::average_pool;
 pub use batch_norm::{BatchStatistics, batch_norm_frozen, batch_norm_train};
 pub use bias::add_bias;
 pub use channel_shuffle::channel_shuffle;
+pub use channels::channels;
 pub use concat::concat;
 pub use conv2d::{Conv2dConfig, conv2d};
 pub use linear::linear;
