@@ -8,5 +8,6 @@
 pub mod doctor;
 pub mod machine;
 pub mod measure;
+pub mod run;
 mod text;
 pub mod tune;
