@@ -1,3 +1,21 @@
-//! How long does a model take on this machine? One model, one configuration, many runs, and what they cost.
+//! How long does a model take on this machine? One model in one configuration, many runs, and what they cost.
+//!
+//! An [`Engine`] is warmed up, then timed by a [`Clock`], with images that arrive back to back or by the clock; the statistics
+//! go into a [`RunReport`]. Where images arrive by the clock, latency counts from the moment at which an image was to arrive,
+//! not from that at which the engine came to it: an engine that stalls makes all those wait that arrive meanwhile.
+//!
+//! Source: Tene, "How NOT to Measure Latency" (coordinated omission); MLPerf inference rules.
 
-pub mod report;
+mod arrivals;
+mod clock;
+mod early_stopping;
+mod engine;
+mod report;
+mod statistics;
+mod timing;
+
+pub use arrivals::Arrivals;
+pub use clock::{Clock, SystemClock};
+pub use engine::Engine;
+pub use report::*;
+pub use timing::{MAX_RUNS, Plan, Recorder, Sample, time, warm_up};
