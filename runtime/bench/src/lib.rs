@@ -2,12 +2,13 @@
 //! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together. [`measure::measure`] times runs in turn; [`tune::tune`] finds by that the variant and the number of
-//! threads that serve the machine best.
+//! a bundle together. [`run::run`] measures one model in one configuration. [`measure::measure`] times several in turn;
+//! [`tune::tune`] finds by that the variant and the number of threads that serve the machine best.
 
 pub mod doctor;
 pub mod machine;
 pub mod measure;
 pub mod run;
+pub mod store;
 mod text;
 pub mod tune;

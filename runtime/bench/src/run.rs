@@ -8,14 +8,30 @@
 
 mod arrivals;
 mod clock;
+mod confine;
+mod csv;
 mod early_stopping;
 mod engine;
+mod error;
+mod images;
+mod memory;
 mod report;
+mod start;
 mod statistics;
+mod subject;
+mod table;
 mod timing;
+mod whole;
 
 pub use arrivals::Arrivals;
 pub use clock::{Clock, SystemClock};
+pub use confine::Cores;
+pub use csv::csv;
 pub use engine::Engine;
+pub use error::Error;
+pub use images::MAX_SIDE;
 pub use report::*;
+pub use start::{Starter, start};
+pub use subject::Feed;
 pub use timing::{MAX_RUNS, Plan, Recorder, Sample, time, warm_up};
+pub use whole::{Demand, Outcome, Target, overhead, run};

@@ -26,6 +26,14 @@ impl Arrivals {
         }
     }
 
+    /// Images a second at each stream; `None` back to back.
+    pub(super) fn rate(&self) -> Option<f64> {
+        match *self {
+            Self::BackToBack => None,
+            Self::Scheduled { rate, .. } => Some(rate),
+        }
+    }
+
     /// Images that arrive together.
     pub(super) fn burst(&self) -> usize {
         match *self {

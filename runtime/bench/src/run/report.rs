@@ -80,6 +80,10 @@ pub struct ModelFacts {
     pub variant: Option<String>,
     /// The variant's arithmetic; `null` for a plain ONNX file.
     pub precision: Option<String>,
+    /// Learned numbers; `null` for a plain ONNX file.
+    pub parameters: Option<u64>,
+    /// Multiply-accumulates for one image; `null` for a plain ONNX file.
+    pub macs: Option<u64>,
     /// SHA-256 of the ONNX bytes.
     pub sha256: String,
     /// Bytes of the ONNX file.
@@ -110,6 +114,10 @@ pub struct ImageFacts {
     pub source: String,
     /// How many different ones.
     pub count: usize,
+    /// Height, in pixels, before preprocessing.
+    pub height: usize,
+    /// Width, in pixels, before preprocessing.
+    pub width: usize,
     /// What is to be known of them, in a sentence.
     pub note: String,
 }
