@@ -3,6 +3,7 @@
 //! One file a command. Each turns its flags into library types and returns an [`Output`]; nothing in the library knows
 //! a flag.
 
+mod compare;
 mod doctor;
 mod run;
 mod start;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Compare(compare::Args),
     Doctor(doctor::Args),
     Tune(tune::Args),
     #[command(hide = true)]
@@ -96,6 +98,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let output = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Start(args) => start::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Tune(args) => tune::run(args),

@@ -2,9 +2,11 @@
 //! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together. [`run::run`] measures one model in one configuration. [`measure::measure`] times several in turn;
+//! a bundle together. [`run::run`] measures one model in one configuration, and
+//! [`compare::compare`] holds two such runs against each other. [`measure::measure`] times several in turn;
 //! [`tune::tune`] finds by that the variant and the number of threads that serve the machine best.
 
+pub mod compare;
 pub mod doctor;
 pub mod machine;
 pub mod measure;

@@ -35,3 +35,6 @@ pub use start::{Starter, start};
 pub use subject::Feed;
 pub use timing::{MAX_RUNS, Plan, Recorder, Sample, time, warm_up};
 pub use whole::{Demand, Outcome, Target, overhead, run};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -61,9 +61,14 @@ impl Samples {
 
 /// The least of the `sorted` times that at least `share` of them do not exceed: nearest rank; 0 of none.
 pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
+    let rank = nearest_rank(share, sorted.len() as u64) as usize;
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+/// The place of that time, counted from 1, among `count`.
+pub(super) fn nearest_rank(share: f64, count: u64) -> u64 {
     // a whole number that rounding has put a little above itself is that number
-    let rank = (share * sorted.len() as f64 - 1e-6).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    ((share * count as f64 - 1e-6).ceil() as u64).max(1)
 }
 
 /// The median of times in any order; 0 of none.

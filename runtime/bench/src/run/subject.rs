@@ -177,10 +177,8 @@ impl Subject {
 
     /// The network's name, where the bundle's provenance tells it.
     fn network(&self) -> Option<String> {
-        let provenance = &self.model()?.manifest().provenance;
-        ["network", "model"]
-            .iter()
-            .find_map(|key| Some(provenance.get(*key)?.as_str()?.to_owned()))
+        let name = self.model()?.manifest().provenance.get("network")?;
+        Some(name.as_str()?.to_owned())
     }
 }
 
