@@ -1,17 +1,18 @@
 //! Is one run faster than another? Two reports of `askd-bench run`, by their medians and their tails.
 
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod error;
+mod read;
+mod table;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::Deserializer;
-use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+use serde::Serialize;
 
 use crate::measure::{CONFIDENCE, Ratio, Shown};
-use crate::run::{Block, MAX_RUNS, RunReport, SCHEMA as RUN_SCHEMA};
-use crate::text::{number, printable, write_table, write_wrapped};
+use crate::run::RunReport;
+use crate::text::{number, printable};
+pub use error::Error;
+use read::Run;
 
 /// Layout version of a [`Comparison`] as JSON.
 pub const SCHEMA: u32 = 1;
@@ -81,50 +82,6 @@ pub enum Verdict {
     /// It may be either.
     NoDifference,
 }
-
-/// Why two reports are not compared.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// A file cannot be read.
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// A file is no report of a run.
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What was expected there, and what was found.
-        reason: String,
-    },
-    /// The reports are of different models.
-    Models {
-        /// SHA-256 of the model compared with.
-        before: String,
-        /// SHA-256 of the model in question.
-        after: String,
-    },
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Read { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Format { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::Models { before, after } => write!(
-                f,
-                "models: expected the same ONNX bytes, got SHA-256 {} and {}; --other-model compares them all the same",
-                printable(before),
-                printable(after)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Compares two runs.
 ///
@@ -196,60 +153,6 @@ impl Verdict {
     }
 }
 
-/// A report, with the latencies of its blocks.
-struct Run {
-    report: RunReport,
-    blocks: Vec<Vec<(u64, u64)>>,
-}
-
-impl Run {
-    fn read(path: &Path) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Head {
-            schema: u32,
-        }
-        let text = fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let wrong = |reason: String| Error::Format {
-            path: path.to_owned(),
-            reason,
-        };
-        let syntax = |error| wrong(format!("expected a report of `askd-bench run`, got {error}"));
-        // the schema first, alone: a later one should be told as such
-        let Head { schema } = serde_json::from_slice(&text).map_err(syntax)?;
-        if schema != RUN_SCHEMA {
-            return Err(wrong(format!("schema: expected {RUN_SCHEMA}, got {schema}")));
-        }
-        let report: RunReport = serde_json::from_slice(&text).map_err(syntax)?;
-        let blocks = report.blocks.iter().map(latencies).collect::<Result<_, _>>();
-        let blocks =
-            blocks.map_err(|found| wrong(format!("blocks: expected an HDR histogram of their runs, got {found}")))?;
-        Ok(Self { report, blocks })
-    }
-}
-
-/// The latencies of a block, and how often each came; what is wrong with it, if it cannot be read.
-fn latencies(block: &Block) -> Result<Vec<(u64, u64)>, String> {
-    let bytes = STANDARD
-        .decode(&block.hdr_v2_base64)
-        .map_err(|error| error.to_string())?;
-    let histogram = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice());
-    let histogram = histogram.map_err(|error| error.to_string())?;
-    let recorded = histogram.iter_recorded();
-    let latencies: Vec<_> = recorded
-        .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
-        .collect();
-    let runs = latencies
-        .iter()
-        .try_fold(0u64, |sum, (_, count)| sum.checked_add(*count));
-    match runs {
-        Some(runs) if runs == block.runs as u64 && block.runs <= MAX_RUNS => Ok(latencies),
-        found => Err(format!("{found:?} of {} runs", block.runs)),
-    }
-}
-
 /// In what the runs differ, and what is doubtful in them.
 fn notes(before: &RunReport, after: &RunReport) -> Vec<String> {
     let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "not told".to_owned());
@@ -298,35 +201,6 @@ fn notes(before: &RunReport, after: &RunReport) -> Vec<String> {
         );
     }
     notes
-}
-
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = |name: &str, compared: &Compared| {
-            let ratio = compared.ratio;
-            [
-                name.to_owned(),
-                number(Some(compared.before_ms), 3),
-                number(Some(compared.after_ms), 3),
-                number(Some(ratio.value), 3),
-                format!("{:.3} to {:.3}", ratio.low, ratio.high),
-                compared.verdict.words().to_owned(),
-            ]
-        };
-        let interval = format!("{:.0} % interval", 100.0 * self.confidence);
-        let head = ["", "before, ms", "after, ms", "ratio", interval.as_str(), "verdict"];
-        write_table(f, head, vec![row("p50", &self.p50), row("p99", &self.p99)])?;
-        writeln!(f)?;
-        for note in &self.notes {
-            write_wrapped(f, "note: ", note)?;
-        }
-        writeln!(
-            f,
-            "verdict: {} (differences up to {} % are put down to the luck of a start)",
-            self.verdict.words(),
-            self.margin
-        )
-    }
 }
 
 #[cfg(test)]
