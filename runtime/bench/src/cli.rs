@@ -3,6 +3,7 @@
 //! One file a command. Each turns its flags into library types and returns an [`Output`]; nothing in the library knows
 //! a flag.
 
+mod args;
 mod compare;
 mod doctor;
 mod run;

@@ -4,19 +4,11 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use askd_bench::run::{
-    Arrivals, Cores, Demand, Error, Feed, MAX_RUNS, MAX_SIDE, Plan, Starter, Target, csv, run as measure,
-};
+use askd_bench::run::{Arrivals, Demand, Error, Feed, MAX_SIDE, Plan, Starter, Target, csv, run as measure};
 use askd_bench::store;
-use askd_runtime::Provider;
-use clap::ValueEnum;
 
-use super::{Failure, Output, not_negative};
-
-/// Longest warm-up, in seconds: enough for a clock to rise and a cache to fill.
-const WARM_UP_SECONDS: f64 = 20.0;
-/// Processes that are started cold.
-const STARTS: usize = 5;
+use super::args::{PlaceArgs, RulesArgs, push};
+use super::{Failure, Output};
 
 /// Measure how long a model takes on this machine: latency and its tail, throughput, cold start, memory
 ///
@@ -37,33 +29,18 @@ pub(super) struct Args {
     #[command(flatten)]
     target: TargetArgs,
     /// Images a second that arrive at each stream, by the clock; without it, each when the one before is done
-    #[arg(long, value_name = "IMAGES/S", value_parser = rate)]
+    #[arg(long, value_name = "IMAGES/S", value_parser = rate, conflicts_with = "preset")]
     rate: Option<f64>,
     /// Images that arrive together, at --rate on average; 1 to 10000
     #[arg(long, value_name = "IMAGES", default_value_t = 1, requires = "rate",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     burst: u32,
     /// Sessions at work at once, each in a thread of its own, 1 to 256
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, conflicts_with = "preset",
+          value_parser = clap::value_parser!(u32).range(1..=256))]
     streams: u32,
-    /// Time for at least this long, in seconds; 10 without it
-    #[arg(long, value_name = "SECONDS", value_parser = not_negative)]
-    min_seconds: Option<f64>,
-    /// Time at least so many runs, 1 to 4194304; 1024 without it
-    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=MAX_RUNS as i64))]
-    min_runs: Option<u32>,
-    /// Warm up for at most this long, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = WARM_UP_SECONDS, value_parser = not_negative)]
-    warm_up: f64,
-    /// Follow the rules of another benchmark
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["rate", "streams", "min_seconds", "min_runs", "quick"])]
-    preset: Option<Preset>,
-    /// Be done in seconds: 1 s, 100 runs, a warm-up of 3 s, one cold start; for a look, not for a figure
-    #[arg(long, conflicts_with_all = ["min_seconds", "min_runs", "warm_up"])]
-    quick: bool,
-    /// End with exit code 4 if the conditions of the measurement were not met
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    rules: RulesArgs,
     /// Leave cold starts out
     #[arg(long)]
     no_cold_start: bool,
@@ -86,19 +63,8 @@ pub(super) struct TargetArgs {
     /// Threads within one operator, 1 to 1024
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
-    /// Processors to run on: big, little, or numbers such as 0-3,6; all that are allowed without it
-    #[arg(long, value_name = "LIST")]
-    cores: Option<Cores>,
-    /// Niceness, -20 (first) to 19 (last); below 0 needs root
-    #[arg(long, value_name = "NICENESS", allow_negative_numbers = true,
-          value_parser = clap::value_parser!(i32).range(-20..=19))]
-    priority: Option<i32>,
-    /// Where it must run: cpu, xnnpack, acl, cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "NAME", default_value_t)]
-    provider: Provider,
-    /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
-    #[arg(long, value_name = "PATH")]
-    library: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Images for a plain ONNX file: a safetensors file with a tensor `input` as the model takes it, any number of images
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -107,23 +73,16 @@ pub(super) struct TargetArgs {
     frame: Option<[usize; 2]>,
 }
 
-/// Rules of other benchmarks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Preset {
-    /// MLPerf inference, SingleStream: back to back, 60 s and 1024 runs, 90th percentile by early stopping
-    MlperfSingleStream,
-}
-
 impl TargetArgs {
     pub(super) fn to_target(&self) -> Target {
         Target {
             model: self.model.clone(),
             variant: self.variant.clone(),
-            library: self.library.clone(),
-            provider: self.provider,
+            library: self.place.library.clone(),
+            provider: self.place.provider,
             threads: self.threads,
-            cores: self.cores.clone(),
-            priority: self.priority,
+            cores: self.place.cores.clone(),
+            priority: self.place.priority,
             feed: Feed {
                 input: self.input.clone(),
                 frame: self.frame,
@@ -131,23 +90,15 @@ impl TargetArgs {
         }
     }
 
-    /// The same as arguments of another process; the processors and the priority it inherits.
+    /// The same as arguments of another process, which inherits processors and priority.
     fn to_arguments(&self) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec!["start".into(), self.model.clone().into()];
-        let mut flag = |name: &str, value: Option<OsString>| {
-            if let Some(value) = value {
-                arguments.extend([OsString::from(name), value]);
-            }
-        };
-        flag("--variant", self.variant.clone().map(Into::into));
-        flag("--threads", Some(self.threads.to_string().into()));
-        flag("--provider", Some(self.provider.name().into()));
-        flag("--library", self.library.clone().map(Into::into));
-        flag("--input", self.input.clone().map(Into::into));
-        flag(
-            "--frame",
-            self.frame.map(|[height, width]| format!("{height}x{width}").into()),
-        );
+        let mut arguments = vec!["start".into(), self.model.clone().into()];
+        push(&mut arguments, "--variant", self.variant.as_ref());
+        push(&mut arguments, "--threads", Some(self.threads.to_string()));
+        push(&mut arguments, "--input", self.input.as_ref());
+        let frame = self.frame.map(|[height, width]| format!("{height}x{width}"));
+        push(&mut arguments, "--frame", frame);
+        arguments.extend(self.place.to_arguments());
         arguments
     }
 }
@@ -170,13 +121,8 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
 
 impl Args {
     fn demand(&self) -> Demand {
-        let (seconds, runs, warm_up, starts) = match (self.preset, self.quick) {
-            (Some(Preset::MlperfSingleStream), _) => (60.0, 1024, self.warm_up, STARTS),
-            (None, true) => (1.0, 100, 3.0, 1),
-            (None, false) => (10.0, 1024, self.warm_up, STARTS),
-        };
+        let rules = self.rules.to_rules();
         let burst = self.burst as usize;
-        let name = |preset: Preset| preset.to_possible_value().map(|value| value.get_name().to_owned());
         Demand {
             target: self.target.to_target(),
             streams: self.streams as usize,
@@ -184,13 +130,13 @@ impl Args {
                 arrivals: self
                     .rate
                     .map_or(Arrivals::BackToBack, |rate| Arrivals::Scheduled { rate, burst }),
-                min_seconds: self.min_seconds.unwrap_or(seconds),
-                min_runs: self.min_runs.map_or(runs, |runs| runs as usize),
-                warm_up_seconds: warm_up,
+                min_seconds: rules.min_seconds,
+                min_runs: rules.min_runs,
+                warm_up_seconds: rules.warm_up_seconds,
             },
-            preset: self.preset.and_then(name),
-            strict: self.strict,
-            starter: self.starter(starts),
+            preset: rules.preset,
+            strict: self.rules.strict,
+            starter: self.starter(rules.starts),
             command: env::args_os().collect(),
         }
     }
