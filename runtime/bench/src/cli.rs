@@ -8,6 +8,7 @@ mod compare;
 mod doctor;
 mod run;
 mod start;
+mod suite;
 mod tune;
 
 use std::fmt::Display;
@@ -34,6 +35,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Compare(compare::Args),
+    Suite(suite::Args),
     Doctor(doctor::Args),
     Tune(tune::Args),
     #[command(hide = true)]
@@ -100,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
     let output = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Suite(args) => suite::run(args),
         Command::Start(args) => start::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Tune(args) => tune::run(args),

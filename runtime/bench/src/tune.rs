@@ -167,7 +167,7 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
 }
 
 /// The manifest of the bundle in directory `bundle`, and its SHA-256.
-fn read_manifest(bundle: &Path) -> Result<(Manifest, String), Error> {
+pub(crate) fn read_manifest(bundle: &Path) -> Result<(Manifest, String), Error> {
     let path = bundle.join(MANIFEST_FILE);
     // refuses what is no file, or too large a one
     Choice::digest_of(bundle)?;

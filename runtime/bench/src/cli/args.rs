@@ -116,9 +116,15 @@ impl Preset {
 }
 
 impl PlaceArgs {
-    /// The same as arguments of another process; the processors and the priority it inherits once this one is confined.
+    /// The same as arguments of another process.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
+        push(&mut arguments, "--cores", self.cores.as_ref().map(Cores::to_string));
+        push(
+            &mut arguments,
+            "--priority",
+            self.priority.map(|niceness| niceness.to_string()),
+        );
         push(&mut arguments, "--provider", Some(self.provider.name()));
         push(&mut arguments, "--library", self.library.as_ref());
         arguments

@@ -90,7 +90,7 @@ impl TargetArgs {
         }
     }
 
-    /// The same as arguments of another process, which inherits processors and priority.
+    /// The same as arguments of another process, which starts once.
     fn to_arguments(&self) -> Vec<OsString> {
         let mut arguments = vec!["start".into(), self.model.clone().into()];
         push(&mut arguments, "--variant", self.variant.as_ref());

@@ -1,5 +1,6 @@
 //! Confines this process to cores, and sets its priority.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -16,6 +17,17 @@ pub enum Cores {
     Little,
     /// These, in rising order; never none.
     Listed(Vec<usize>),
+}
+
+/// As [`FromStr`] takes it.
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Big => f.write_str("big"),
+            Self::Little => f.write_str("little"),
+            Self::Listed(cores) => f.write_str(&listed(cores)),
+        }
+    }
 }
 
 impl FromStr for Cores {
@@ -45,10 +57,10 @@ impl FromStr for Cores {
 impl Cores {
     /// Which these are on the machine whose files lie below `root`.
     fn resolve(&self, root: &Path) -> Result<Vec<usize>, Error> {
-        let (name, best): (_, fn(&[(usize, u64)]) -> Option<u64>) = match self {
+        let best: fn(&[(usize, u64)]) -> Option<u64> = match self {
             Self::Listed(cores) => return Ok(cores.clone()),
-            Self::Big => ("big", |cores| cores.iter().map(|core| core.1).max()),
-            Self::Little => ("little", |cores| cores.iter().map(|core| core.1).min()),
+            Self::Big => |cores| cores.iter().map(|core| core.1).max(),
+            Self::Little => |cores| cores.iter().map(|core| core.1).min(),
         };
         let cores = capacities(root);
         let differ = cores.iter().any(|core| core.1 != cores[0].1);
@@ -59,7 +71,7 @@ impl Cores {
                 "cores that are all alike"
             };
             Error::demand(
-                format!("--cores {name}"),
+                format!("--cores {self}"),
                 "cores of different capacity, or a list of numbers",
                 found,
             )
@@ -192,9 +204,11 @@ mod tests {
             ("1-2,2,3", vec![1, 2, 3], "1-3"),
         ] {
             assert_eq!(text.parse(), Ok(Cores::Listed(cores.clone())));
-            assert_eq!(listed(&cores), list);
+            assert_eq!(Cores::Listed(cores).to_string(), list);
         }
-        assert_eq!(("big".parse(), "little".parse()), (Ok(Cores::Big), Ok(Cores::Little)));
+        for kind in [Cores::Big, Cores::Little] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
         for text in ["", "a", "3-1", "0-", "-1", "0,,1", "70000"] {
             assert!(text.parse::<Cores>().is_err(), "{text}");
         }

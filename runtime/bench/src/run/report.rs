@@ -3,6 +3,7 @@
 //! Times are in milliseconds unless the name says otherwise, sizes in bytes. What could not be read or does not apply is
 //! `null`, never zero.
 
+use askd_runtime::Accuracy;
 use serde::{Deserialize, Serialize};
 
 /// Layout version of a [`RunReport`]. A field may be added without a new version; none is renamed, removed or given
@@ -84,6 +85,8 @@ pub struct ModelFacts {
     pub parameters: Option<u64>,
     /// Multiply-accumulates for one image; `null` for a plain ONNX file.
     pub macs: Option<u64>,
+    /// Accuracies that the bundle records of the variant; none for a plain ONNX file.
+    pub accuracy: Vec<Accuracy>,
     /// SHA-256 of the ONNX bytes.
     pub sha256: String,
     /// Bytes of the ONNX file.

@@ -126,6 +126,9 @@ impl Subject {
             precision: self.model().map(|model| model.variant().precision.clone()),
             parameters: self.model().map(|model| model.variant().parameters),
             macs: self.model().map(|model| model.variant().macs),
+            accuracy: self
+                .model()
+                .map_or_else(Vec::new, |model| model.variant().accuracy.clone()),
             sha256: sha256_hex(self.onnx()),
             bytes: self.onnx().len() as u64,
             input: InputFacts {

@@ -34,6 +34,7 @@ pub(crate) fn report(nanoseconds: impl IntoIterator<Item = u64>) -> RunReport {
             precision: Some("fp32".into()),
             parameters: Some(1),
             macs: Some(2),
+            accuracy: Vec::new(),
             sha256: "0".repeat(64),
             bytes: 3,
             input: InputFacts {
