@@ -3,6 +3,7 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -312,4 +313,83 @@ fn processors_and_priority_are_set() {
         (report.machine.cores_allowed.as_ref(), report.settings.priority),
         (Some(&first), Some(19))
     );
+}
+
+/// Fields whose own fields are described elsewhere.
+const OPAQUE: [&str; 2] = ["machine.record", "profile"];
+
+/// The paths of a value's leaves, `[]` for any element of an array.
+fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        _ if OPAQUE.contains(&path) => drop(found.insert(path.to_owned())),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                paths(value, &format!("{path}{dot}{name}"), found);
+            }
+        }
+        Value::Array(elements) => {
+            for element in elements {
+                paths(element, &format!("{path}[]"), found);
+            }
+        }
+        _ => drop(found.insert(path.to_owned())),
+    }
+}
+
+/// The fields in the rows of docs/benchmarking.md.
+fn described() -> BTreeSet<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/benchmarking.md");
+    let page = fs::read_to_string(page).unwrap();
+    let rows = page.split("## The report").nth(1).unwrap().lines();
+    let mut found = BTreeSet::new();
+    for row in rows.filter_map(|line| line.strip_prefix("| `")) {
+        let mut parent = "";
+        for name in row.split(" |").next().unwrap().split(", ") {
+            let name = name.trim_matches('`');
+            let path = match name.strip_prefix('.') {
+                Some(name) => format!("{parent}.{name}"),
+                None => {
+                    parent = name.rsplit_once('.').map_or("", |(parent, _)| parent);
+                    name.to_owned()
+                }
+            };
+            assert!(found.insert(path), "{name} is described twice");
+        }
+    }
+    found
+}
+
+#[test]
+fn every_field_is_described_and_every_description_has_its_field() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |manifest, _| {
+        manifest.variants[0].accuracy = vec![askd_runtime::Accuracy {
+            data: "letters".into(),
+            split: "test".into(),
+            images: 100,
+            top1: 70.0,
+            top5: 90.0,
+        }];
+    });
+    // not settled, for there to be a mark
+    let output = run(folder.path(), ["--json", "--rate=2000", "--warm-up=0"]);
+    let mut found = BTreeSet::new();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    paths(&report, "", &mut found);
+    let described = described();
+    for path in &found {
+        let above = |described: &String| described.starts_with(&format!("{path}."));
+        assert!(
+            described.contains(path) || described.iter().any(above),
+            "{path} is not described"
+        );
+    }
+    for path in &described {
+        let is_null = |found: &String| path.starts_with(&format!("{found}."));
+        assert!(
+            found.contains(path) || found.iter().any(is_null),
+            "{path} is described, and not in the report"
+        );
+    }
 }
