@@ -154,7 +154,7 @@ impl Subject {
                         _ => Tensor::Normalised(vec![0.0; preprocess.elements()]),
                     },
                     pictures: Arc::clone(pictures),
-                    preprocess,
+                    preprocess: Box::new(preprocess),
                     labels: model.manifest().labels.clone(),
                     temperature: model.manifest().temperature,
                     ranking: Ranking::default(),
@@ -215,7 +215,7 @@ pub(super) struct Running {
 enum Source {
     Pictures {
         pictures: Arc<Pictures>,
-        preprocess: Preprocess,
+        preprocess: Box<Preprocess>,
         prepared: Tensor,
         labels: Vec<String>,
         temperature: f32,
