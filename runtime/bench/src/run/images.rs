@@ -18,6 +18,8 @@ const SYNTHETIC: usize = 16;
 const SEED: u64 = 0;
 /// Most pixels of a side of a frame.
 pub const MAX_SIDE: usize = 16_384;
+/// Bytes that frames may take together, for the process's memory to be the model's; two there are in any case.
+const FRAMES: usize = 16 << 20;
 
 /// One image as a model takes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,9 +77,10 @@ impl Pictures {
         )
     }
 
-    /// The same in a camera's frame of another size: nearest pixels.
+    /// The first of them in a camera's frame of another size: nearest pixels, and as many frames as there is room for.
     pub(super) fn in_frame(self, [height, width]: [usize; 2]) -> Self {
         let bytes = self.format.channels();
+        let room = FRAMES / (height * width * bytes);
         let enlarge = |image: Vec<u8>| {
             let places = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
             let nearest = |(row, column)| (row * self.height / height) * self.width + column * self.width / width;
@@ -87,7 +90,7 @@ impl Pictures {
                 .collect()
         };
         Self {
-            pixels: self.pixels.into_iter().map(enlarge).collect(),
+            pixels: self.pixels.into_iter().take(room.max(2)).map(enlarge).collect(),
             height,
             width,
             format: self.format,
@@ -233,6 +236,13 @@ mod tests {
         let frame = picture.in_frame([2, 4]);
         assert_eq!((frame.height, frame.width), (2, 4));
         assert_eq!(frame.pixels, [[1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6].repeat(2)]);
+        let many = Pictures {
+            pixels: vec![vec![7; 6]; 100],
+            height: 1,
+            width: 2,
+            format: PixelFormat::Rgb8,
+        };
+        assert_eq!(many.in_frame([1000, 1000]).pixels.len(), 5);
     }
 
     #[test]

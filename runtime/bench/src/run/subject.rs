@@ -198,6 +198,7 @@ fn pictures(model: &Model, feed: &Feed) -> Result<(Images, ImageFacts), Error> {
     if let Some(frame) = feed.frame {
         pictures = pictures.in_frame(frame);
         [facts.height, facts.width] = frame;
+        facts.count = pictures.pixels.len();
         facts.note += &format!(", enlarged to a frame of {}x{} (nearest pixels)", frame[0], frame[1]);
     }
     Ok((Images::Pictures(Arc::new(pictures)), facts))
