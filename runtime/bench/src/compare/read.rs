@@ -46,7 +46,7 @@ impl Run {
 }
 
 /// The latencies of a block, and how often each came; what is wrong with it, if it cannot be read.
-fn latencies(block: &Block) -> Result<Vec<(u64, u64)>, String> {
+pub(super) fn latencies(block: &Block) -> Result<Vec<(u64, u64)>, String> {
     let bytes = STANDARD
         .decode(&block.hdr_v2_base64)
         .map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::run::Block;
 use crate::run::tests::report;
 
 /// Two reports on disk, of runs that took these times in microseconds, after `change` has been at the second as JSON.
@@ -113,4 +114,32 @@ fn what_is_no_report_is_refused_in_a_line() {
     let (_folder, mut demand) = reports(1, 1, |_| {});
     demand.before = "/nowhere.json".into();
     assert!(compare(&demand).unwrap_err().to_string().starts_with("/nowhere.json: "));
+}
+
+#[test]
+fn a_damaged_histogram_is_refused_and_nothing_worse() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use hdrhistogram::serialization::{Serializer, V2Serializer};
+    use rand::{Rng, SeedableRng};
+
+    let mut histogram = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 50_000_000, 3).unwrap();
+    (1..500).for_each(|time| histogram.record(time * 100_000).unwrap());
+    let mut whole = Vec::new();
+    V2Serializer::new().serialize(&histogram, &mut whole).unwrap();
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..bytes.len());
+            bytes[at] = random.random();
+        }
+        bytes.truncate(random.random_range(0..=2 * bytes.len()));
+        let block = Block {
+            runs: 499,
+            seconds: 1.0,
+            hdr_v2_base64: STANDARD.encode(bytes),
+        };
+        let _ = super::read::latencies(&block);
+    }
 }
