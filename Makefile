@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-run bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -49,6 +49,11 @@ DATA ?= fashion-mnist
 
 bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, beside Python's onnxruntime (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-runtime --bench start
+
+bench-run: onnxruntime $(PEERS)/.ready ## askd-bench run beside a loop around Python's onnxruntime, in turn (BUNDLES="...")
+	cargo build --release --locked -p askd-bench
+	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(ONNXRUNTIME)}" $(PEERS)/bin/python runtime/bench/peers/in_turn.py \
+		target/release/askd-bench runtime/tests/fixtures/tiny_fixed.onnx $(abspath $(BUNDLES))
 
 bench-quantize: onnxruntime $(PEERS)/.ready ## quantised models beside ONNX Runtime's quantiser's (BUNDLES="..." DATA=KIND:PATH BENCH_ARGS="x86-vnni")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_PEER_PYTHON=$(PEERS)/bin/python \

@@ -65,4 +65,4 @@ pub use crate::placement::NodePlacement;
 pub use crate::preprocess::Preprocess;
 pub use crate::provider::{Missing, Provider};
 pub use crate::session::Session;
-pub use crate::top_k::{Prediction, Predictions, softmax, top_k};
+pub use crate::top_k::{Prediction, Predictions, Ranking, softmax, top_k};

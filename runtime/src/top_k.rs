@@ -97,9 +97,9 @@ impl<'a> Iterator for Predictions<'a> {
 
 impl ExactSizeIterator for Predictions<'_> {}
 
-/// The room that ranking takes, kept from image to image: no allocation while K stays the same.
+/// As [`top_k`], with room that is kept from image to image: no allocation while K stays the same.
 #[derive(Debug, Default)]
-pub(crate) struct Ranking {
+pub struct Ranking {
     /// The classes asked for, most likely first.
     classes: Vec<usize>,
     /// Of every class.
@@ -108,7 +108,10 @@ pub(crate) struct Ranking {
 
 impl Ranking {
     /// As [`top_k`], with the number of labels; [`predictions`](Self::predictions) has the result.
-    pub(crate) fn rank(&mut self, logits: &[f32], labels: usize, temperature: f32, k: usize) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Those of [`top_k`].
+    pub fn rank(&mut self, logits: &[f32], labels: usize, temperature: f32, k: usize) -> Result<(), Error> {
         if labels != logits.len() {
             return Err(Error::LabelCount {
                 expected: logits.len(),
@@ -132,7 +135,7 @@ impl Ranking {
     }
 
     /// The result of the last [`rank`](Self::rank), named by `labels`.
-    pub(crate) fn predictions<'a>(&'a self, labels: &'a [String]) -> Predictions<'a> {
+    pub fn predictions<'a>(&'a self, labels: &'a [String]) -> Predictions<'a> {
         Predictions {
             ranked: self.classes.iter(),
             probabilities: &self.probabilities,

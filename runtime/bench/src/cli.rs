@@ -3,18 +3,24 @@
 //! One file a command. Each turns its flags into library types and returns an [`Output`]; nothing in the library knows
 //! a flag.
 
+mod args;
+mod compare;
 mod doctor;
+mod run;
+mod start;
+mod suite;
 mod tune;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use askd_runtime::Error;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-/// Looks a device over, and measures which variant of a bundle serves it best.
+/// Looks a device over, and measures models on it.
 #[derive(Debug, Parser)]
 #[command(name = "askd-bench", version, max_term_width = 100)]
 struct Cli {
@@ -27,8 +33,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    Compare(compare::Args),
+    Suite(suite::Args),
     Doctor(doctor::Args),
     Tune(tune::Args),
+    #[command(hide = true)]
+    Start(start::Args),
 }
 
 /// What a command prints, text for people or the same as JSON, and how it ends.
@@ -61,6 +72,26 @@ impl Failure {
             exit_code: 1,
         }
     }
+
+    /// 2 for what was asked for, 3 for a device that computes something else, 4 for one without a usable engine or provider.
+    fn of_runtime(error: &Error) -> Self {
+        let exit_code = match error {
+            Error::LibraryNotFound { .. }
+            | Error::LibraryUnreadable { .. }
+            | Error::LibraryFormat { .. }
+            | Error::LibraryArchitecture { .. }
+            | Error::LibraryLoad { .. }
+            | Error::LibraryTooOld { .. }
+            | Error::ProviderUnavailable { .. }
+            | Error::Engine { .. } => 4,
+            Error::GoldenMismatch { .. } => 3,
+            _ => 2,
+        };
+        Self {
+            text: error.to_string(),
+            exit_code,
+        }
+    }
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -69,6 +100,10 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let output = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Suite(args) => suite::run(args),
+        Command::Start(args) => start::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Tune(args) => tune::run(args),
     };
@@ -99,4 +134,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let told = text.split("\n\nFor more information").next().unwrap_or_default();
     eprintln!("{}", told.split_whitespace().collect::<Vec<_>>().join(" "));
     ExitCode::from(2)
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1e6).contains(&value) => Ok(value),
+        _ => Err("expected a number of 0 to 1000000".to_owned()),
+    }
 }

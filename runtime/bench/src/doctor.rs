@@ -6,7 +6,7 @@ mod finding;
 mod judge;
 mod opset;
 mod table;
-mod target;
+pub(crate) mod target;
 
 use std::path::PathBuf;
 

@@ -2,11 +2,16 @@
 //! this library.
 //!
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
-//! a bundle together. [`measure::measure`] times runs in turn; [`tune::tune`] finds by that the variant and the number of
-//! threads that serve the machine best.
+//! a bundle together. [`run::run`] measures one model in one configuration, and
+//! [`compare::compare`] holds two such runs against each other; [`suite::run`] makes many for a table. [`measure::measure`] times several in turn;
+//! [`tune::tune`] finds by that the variant and the number of threads that serve the machine best.
 
+pub mod compare;
 pub mod doctor;
 pub mod machine;
 pub mod measure;
+pub mod run;
+pub mod store;
+pub mod suite;
 mod text;
 pub mod tune;

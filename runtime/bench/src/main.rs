@@ -1,4 +1,4 @@
-//! `askd-bench`: what a device is, whether a bundle runs on it, and which of its variants serves it best.
+//! `askd-bench`: what a device is, whether a bundle runs on it, how fast, and which of its variants serves it best.
 
 mod cli;
 

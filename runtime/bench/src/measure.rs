@@ -12,3 +12,4 @@ mod samples;
 pub use ratio::{CONFIDENCE, RESAMPLES, Ratio, Shown};
 pub use rounds::{Measurement, Plan, RUNS_PER_TURN, SITTINGS, Subject, WarmUp, measure};
 pub use samples::{Samples, Summary};
+pub(crate) use samples::{alike, median, percentile};

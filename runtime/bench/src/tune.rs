@@ -9,7 +9,6 @@ mod candidate;
 mod contest;
 mod decide;
 mod start;
-mod store;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +22,7 @@ use serde::Serialize;
 use crate::doctor::EngineFacts;
 use crate::machine::Machine;
 use crate::measure::{CONFIDENCE, Plan, RESAMPLES, WarmUp};
+use crate::store;
 use contest::{Contest, Outcome};
 
 pub use accuracy::AccuracyFacts;
@@ -159,7 +159,7 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
             let found = choice.bundle_sha256;
             return Err(Error::ChoiceStale { path, expected, found });
         }
-        store::write(&path, &choice)?;
+        store::write(&path, &choice.to_json()?)?;
         report.choice = Some(choice);
         report.choice_file = Some(path.display().to_string());
     }
@@ -167,7 +167,7 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
 }
 
 /// The manifest of the bundle in directory `bundle`, and its SHA-256.
-fn read_manifest(bundle: &Path) -> Result<(Manifest, String), Error> {
+pub(crate) fn read_manifest(bundle: &Path) -> Result<(Manifest, String), Error> {
     let path = bundle.join(MANIFEST_FILE);
     // refuses what is no file, or too large a one
     Choice::digest_of(bundle)?;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use askd_bench::machine::Machine;
 use askd_bench::measure::Plan;
 use askd_bench::tune::{Demand, tune};
-use askd_runtime::{Error, Provider};
+use askd_runtime::Provider;
 
-use super::{Failure, Output};
+use super::{Failure, Output, not_negative};
 
 /// Longest warm-up of all candidates together: enough for a clock to rise, and for a slow board to make some rounds.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(20);
@@ -71,31 +71,7 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
         out: args.out,
     };
     let machine = Machine::read(Path::new("/"));
-    let report = tune(machine, &demand, &mut |line| eprintln!("{line}")).map_err(failure)?;
+    let report =
+        tune(machine, &demand, &mut |line| eprintln!("{line}")).map_err(|error| Failure::of_runtime(&error))?;
     Output::new(report.to_string(), &report, report.exit_code)
-}
-
-fn failure(error: Error) -> Failure {
-    let exit_code = match error {
-        Error::LibraryNotFound { .. }
-        | Error::LibraryUnreadable { .. }
-        | Error::LibraryFormat { .. }
-        | Error::LibraryArchitecture { .. }
-        | Error::LibraryLoad { .. }
-        | Error::LibraryTooOld { .. }
-        | Error::ProviderUnavailable { .. }
-        | Error::Engine { .. } => 4,
-        _ => 2,
-    };
-    Failure {
-        text: error.to_string(),
-        exit_code,
-    }
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(value) if (0.0..=1e6).contains(&value) => Ok(value),
-        _ => Err("expected a number of 0 to 1000000".to_owned()),
-    }
 }

@@ -5,7 +5,7 @@ use crate::machine::{CpuFamily, Machine};
 /// Whether `machine` is what `target` names: `any`, a family of processors (`x86`, `arm64`) with or without one of its
 /// features (`arm64-dotprod`), or a Jetson (`jetson`, `jetson-tensorrt`). `None` if the target is unknown or the machine
 /// does not tell.
-pub(super) fn suits(target: &str, machine: &Machine) -> Option<bool> {
+pub(crate) fn suits(target: &str, machine: &Machine) -> Option<bool> {
     let (kind, feature) = match target.split_once('-') {
         Some((kind, feature)) => (kind, Some(feature)),
         None => (target, None),

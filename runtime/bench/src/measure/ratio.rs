@@ -1,10 +1,10 @@
-//! The ratio of two medians, and how sure it is.
+//! The ratio of two percentiles, and how sure it is.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::samples::Samples;
+use super::samples::{Samples, nearest_rank};
 
 /// Share of such intervals that hold the true ratio.
 pub const CONFIDENCE: f64 = 0.99;
@@ -12,10 +12,10 @@ pub const CONFIDENCE: f64 = 0.99;
 /// Resamples behind an interval: 10 of them lie beyond either end.
 pub const RESAMPLES: usize = 2000;
 
-/// The ratio of two subjects' medians, with its interval of confidence.
+/// The ratio of two subjects' medians, or other percentiles, with its interval of confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ratio {
-    /// The ratio of the medians.
+    /// The ratio.
     pub value: f64,
     /// Lower end of the interval.
     pub low: f64,
@@ -49,22 +49,41 @@ impl Ratio {
         let shared = ours.nanoseconds().len().min(theirs.nanoseconds().len());
         let in_sitting = ours.runs_per_sitting();
         let sittings = shared.div_ceil(in_sitting);
-        let [ours, theirs] = [ours, theirs].map(|samples| ByTime::new(&samples.nanoseconds()[..shared], in_sitting));
+        let [ours, theirs] = [ours, theirs].map(|samples| ByTime::of(&samples.nanoseconds()[..shared], in_sitting));
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut drawn = vec![0u32; sittings];
-        let mut resample = || {
-            drawn.fill(0);
-            for _ in 0..sittings {
-                drawn[random.random_range(0..sittings)] += 1;
-            }
-            ours.median(&drawn) / theirs.median(&drawn)
-        };
-        let mut ratios: Vec<f64> = (0..RESAMPLES).map(|_| resample()).collect();
+        Self::bootstrap(|is_drawn| {
+            let counts = counts(&mut random, sittings, is_drawn);
+            ours.percentile(&counts, 0.5) / theirs.percentile(&counts, 0.5)
+        })
+    }
+
+    /// The percentile at `share`, 0 to 1, of `ours` divided by that of `theirs`, which were measured apart.
+    ///
+    /// Each is given in blocks of consecutive runs, and each block as times with how often they came. The interval is a
+    /// percentile bootstrap as that of [`of_medians`](Self::of_medians), in which the blocks of each are drawn for themselves.
+    /// What differs from process to process, it cannot know. `None` if either has no runs.
+    pub fn of_percentiles(ours: &[Vec<(u64, u64)>], theirs: &[Vec<(u64, u64)>], share: f64, seed: u64) -> Option<Self> {
+        let is_empty = |blocks: &[Vec<(u64, u64)>]| blocks.iter().flatten().all(|(_, count)| *count == 0);
+        if is_empty(ours) || is_empty(theirs) {
+            return None;
+        }
+        let blocks = [ours.len(), theirs.len()];
+        let [ours, theirs] = [ours, theirs].map(ByTime::new);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        Some(Self::bootstrap(|is_drawn| {
+            let [of_ours, of_theirs] = blocks.map(|blocks| counts(&mut random, blocks, is_drawn));
+            ours.percentile(&of_ours, share) / theirs.percentile(&of_theirs, share)
+        }))
+    }
+
+    /// The ratio of what was measured, and the interval that [`RESAMPLES`] of what is drawn from it make. `ratio` is told
+    /// whether to draw.
+    fn bootstrap(mut ratio: impl FnMut(bool) -> f64) -> Self {
+        let mut ratios: Vec<f64> = (0..RESAMPLES).map(|_| ratio(true)).collect();
         ratios.sort_unstable_by(f64::total_cmp);
         let beyond = (RESAMPLES as f64 * (1.0 - CONFIDENCE) / 2.0).round() as usize;
-        let once = vec![1; sittings];
         Self {
-            value: ours.median(&once) / theirs.median(&once),
+            value: ratio(false),
             low: ratios[beyond],
             high: ratios[RESAMPLES - 1 - beyond],
         }
@@ -82,38 +101,60 @@ impl Ratio {
     }
 }
 
-/// Times in rising order, each with its sitting: the median of any draw of sittings is then found in one pass.
+/// How often each of so many blocks comes: as drawn with replacement, or once.
+fn counts(random: &mut ChaCha8Rng, blocks: usize, is_drawn: bool) -> Vec<u64> {
+    if !is_drawn {
+        return vec![1; blocks];
+    }
+    let mut counts = vec![0; blocks];
+    for _ in 0..blocks {
+        counts[random.random_range(0..blocks)] += 1;
+    }
+    counts
+}
+
+/// Times in rising order, each with its block: a percentile of any draw of blocks is then found in one pass.
 struct ByTime {
-    times: Vec<(u64, u32)>,
-    /// Times of each sitting.
+    /// A time, its block, and how often it came there.
+    times: Vec<(u64, usize, u64)>,
+    /// Runs of each block.
     sizes: Vec<u64>,
 }
 
 impl ByTime {
-    fn new(nanoseconds: &[u64], in_sitting: usize) -> Self {
-        let sittings = nanoseconds.chunks(in_sitting).zip(0..);
-        let sizes = sittings.clone().map(|(times, _)| times.len() as u64).collect();
-        let mut times: Vec<_> = sittings
-            .flat_map(|(times, sitting)| times.iter().map(move |&time| (time, sitting)))
-            .collect();
+    fn new(blocks: &[Vec<(u64, u64)>]) -> Self {
+        let in_block = |(block, times): (usize, &Vec<(u64, u64)>)| {
+            let place = move |&(time, count)| (time, block, count);
+            times.iter().map(place).collect::<Vec<_>>()
+        };
+        let mut times: Vec<_> = blocks.iter().enumerate().flat_map(in_block).collect();
         times.sort_unstable();
-        Self { times, sizes }
+        let size = |times: &Vec<(u64, u64)>| times.iter().map(|(_, count)| count).sum();
+        Self {
+            times,
+            sizes: blocks.iter().map(size).collect(),
+        }
     }
 
-    /// The median of a sample in which sitting `s` comes `drawn[s]` times.
-    fn median(&self, drawn: &[u32]) -> f64 {
-        let count: u64 = self
-            .sizes
-            .iter()
-            .zip(drawn)
-            .map(|(size, &times)| size * u64::from(times))
-            .sum();
+    /// Of single times, so many in each block.
+    fn of(nanoseconds: &[u64], in_block: usize) -> Self {
+        let blocks = nanoseconds.chunks(in_block);
+        let blocks: Vec<Vec<_>> = blocks
+            .map(|times| times.iter().map(|&time| (time, 1)).collect())
+            .collect();
+        Self::new(&blocks)
+    }
+
+    /// The percentile at `share` of a sample in which block `b` comes `drawn[b]` times.
+    fn percentile(&self, drawn: &[u64], share: f64) -> f64 {
+        let count = self.sizes.iter().zip(drawn).map(|(size, times)| size * times).sum();
+        let rank = nearest_rank(share, count);
         let mut reached = 0;
-        let middle = self.times.iter().find(|&&(_, sitting)| {
-            reached += u64::from(drawn[sitting as usize]);
-            reached >= count.div_ceil(2)
+        let found = self.times.iter().find(|&&(_, block, count)| {
+            reached += drawn[block] * count;
+            reached >= rank
         });
-        middle.map_or(f64::NAN, |&(time, _)| time as f64)
+        found.map_or(f64::NAN, |&(time, ..)| time as f64)
     }
 }
 
@@ -159,7 +200,7 @@ mod tests {
         let theirs = Samples::new(vec![2; 100], 4).unwrap();
         // nearest rank: the third of six
         assert_eq!(Ratio::of_medians(&ours, &theirs, 0).value, 3.0 / 2.0);
-        let drawn = |first, last| ByTime::new(ours.nanoseconds(), 4).median(&[first, last]);
+        let drawn = |first, last| ByTime::of(ours.nanoseconds(), 4).percentile(&[first, last], 0.5);
         assert_eq!((drawn(2, 0), drawn(0, 2), drawn(1, 1)), (3.0, 2.0, 3.0));
         // 1, 2, 2, 2, 3, 5, 8, 8, 8, 9
         assert_eq!(drawn(1, 3), 3.0);
@@ -190,5 +231,44 @@ mod tests {
         assert!(alike <= 4, "{alike} of 100 differences that are not there");
         let faster = (0..20).filter(|&seed| shown(9_500, seed) == Shown::Faster).count();
         assert_eq!(faster, 20);
+    }
+
+    /// Blocks of 40 runs, as [`noisy`]; what the machine does meanwhile is another's.
+    fn noisy_blocks(time: u64, seed: u64) -> Vec<Vec<(u64, u64)>> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let block = |random: &mut ChaCha8Rng| {
+            let slow = if random.random_bool(0.3) { time / 20 } else { 0 };
+            let run = |random: &mut ChaCha8Rng| (time + slow + random.random_range(0..time / 10), 1);
+            (0..40).map(|_| run(random)).collect()
+        };
+        (0..50).map(|_| block(&mut random)).collect()
+    }
+
+    #[test]
+    fn percentiles_measured_apart_are_compared() {
+        let constant = |time| vec![vec![(time, 9), (10 * time, 1)]; 5];
+        let of = |share| Ratio::of_percentiles(&constant(300), &constant(200), share, 0).unwrap();
+        for share in [0.5, 0.99] {
+            assert_eq!((of(share).value, of(share).low, of(share).high), (1.5, 1.5, 1.5));
+        }
+        assert_eq!(Ratio::of_percentiles(&constant(1), &[vec![]], 0.5, 0), None);
+        assert_eq!(Ratio::of_percentiles(&[], &constant(1), 0.5, 0), None);
+
+        let shown = |ours, seed: u64, share| {
+            let (ours, theirs) = (noisy_blocks(ours, 2 * seed), noisy_blocks(10_000, 2 * seed + 1));
+            Ratio::of_percentiles(&ours, &theirs, share, 0).unwrap().shows()
+        };
+        for share in [0.5, 0.99] {
+            let alike = (0..100)
+                .filter(|&seed| shown(10_000, seed, share) != Shown::Nothing)
+                .count();
+            assert!(alike <= 4, "{alike} of 100 differences that are not there");
+            assert_eq!(
+                (0..20)
+                    .filter(|&seed| shown(11_500, seed, share) == Shown::Slower)
+                    .count(),
+                20
+            );
+        }
     }
 }

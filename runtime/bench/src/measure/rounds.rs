@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::samples::{Samples, percentile};
+use super::samples::{Samples, alike, median};
 
 /// Timed runs in a subject's turn. One more goes before them, untimed: it brings back into the caches what the others' turns
 /// have displaced, as it would be in a program that runs nothing else.
@@ -21,8 +21,6 @@ pub const SITTINGS: usize = 20;
 const ORDER_SEED: u64 = 0;
 /// Rounds whose median is compared with that of as many before them, to tell whether the subjects are warm.
 const WINDOW_ROUNDS: usize = 10;
-/// The medians may differ by this share of the earlier one.
-const STABLE_WITHIN: f64 = 0.02;
 
 /// Something to be timed. A closure that makes one run is a subject that cannot be started anew.
 pub trait Subject {
@@ -164,8 +162,7 @@ impl<'a, E> Lane<'a, E> {
     /// Whether the medians of the two windows that the lane holds are alike.
     fn has_settled(&self) -> bool {
         let (earlier, later) = self.nanoseconds.split_at(self.nanoseconds.len() / 2);
-        let (earlier, later) = (median(earlier), median(later));
-        self.failure.is_some() || earlier.abs_diff(later) as f64 <= STABLE_WITHIN * earlier as f64
+        self.failure.is_some() || alike(median(earlier), median(later))
     }
 
     fn drop_earlier_window(&mut self) {
@@ -180,12 +177,6 @@ impl<'a, E> Lane<'a, E> {
             (None, None) => unreachable!("there are at least {SITTINGS} rounds"),
         }
     }
-}
-
-fn median(nanoseconds: &[u64]) -> u64 {
-    let mut sorted = nanoseconds.to_vec();
-    sorted.sort_unstable();
-    percentile(&sorted, 0.5)
 }
 
 /// How many rounds to make.

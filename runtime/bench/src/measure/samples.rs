@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Medians of consecutive windows of runs may differ by this share of the earlier one where a subject is warm.
+const STABLE_WITHIN: f64 = 0.02;
+
 /// Times of a subject's runs, in the order in which they were made; never none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {
@@ -57,9 +60,27 @@ impl Samples {
 }
 
 /// The least of the `sorted` times that at least `share` of them do not exceed: nearest rank; 0 of none.
-pub(super) fn percentile(sorted: &[u64], share: f64) -> u64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
+    let rank = nearest_rank(share, sorted.len() as u64) as usize;
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+/// The place of that time, counted from 1, among `count`.
+pub(super) fn nearest_rank(share: f64, count: u64) -> u64 {
+    // a whole number that rounding has put a little above itself is that number
+    ((share * count as f64 - 1e-6).ceil() as u64).max(1)
+}
+
+/// The median of times in any order; 0 of none.
+pub(crate) fn median(nanoseconds: &[u64]) -> u64 {
+    let mut sorted = nanoseconds.to_vec();
+    sorted.sort_unstable();
+    percentile(&sorted, 0.5)
+}
+
+/// Whether medians of consecutive windows are so close that the subject is warm.
+pub(crate) fn alike(earlier: u64, later: u64) -> bool {
+    earlier.abs_diff(later) as f64 <= STABLE_WITHIN * earlier as f64
 }
 
 #[cfg(test)]

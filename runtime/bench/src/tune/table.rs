@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::candidate::Candidate;
 use super::{Report, Verdict};
-use crate::text::{printable, write_wrapped};
+use crate::text::{number, printable, write_table, write_wrapped};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,28 +76,4 @@ fn start(candidate: &Candidate) -> [String; 5] {
         number(start.map(|start| start.session_ms), 2),
         number(start.map(|start| start.first_run_ms), 2),
     ]
-}
-
-/// `value` with so many decimals; a dash where there is none.
-fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
-}
-
-/// Writes columns as wide as their widest cell: the first to the left, the others to the right.
-fn write_table<const N: usize>(f: &mut fmt::Formatter<'_>, head: [&str; N], rows: Vec<[String; N]>) -> fmt::Result {
-    let head = head.map(str::to_owned);
-    let mut widths = [0; N];
-    for row in rows.iter().chain([&head]) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for row in [&head].into_iter().chain(&rows) {
-        let mut line = format!("{:<width$}", row[0], width = widths[0]);
-        for (cell, width) in row.iter().zip(widths).skip(1) {
-            line += &format!("  {cell:>width$}");
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
 }

@@ -1,14 +1,17 @@
-//! Stores a choice: whole or not at all.
+//! Writes files: whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-use askd_runtime::{Choice, Error};
+use askd_runtime::Error;
 use tempfile::NamedTempFile;
 
 /// Whether a file can be made at `path`; nothing is left there.
-pub(super) fn try_out(path: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn try_out(path: &Path) -> Result<(), Error> {
     let probe = || {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::other("something that is no file is there"));
@@ -18,9 +21,11 @@ pub(super) fn try_out(path: &Path) -> Result<(), Error> {
     probe().map_err(cannot_write(path))
 }
 
-/// Writes `choice` to `path`, so that a reader sees the old file or the new one, never a part, even after a power cut.
-pub(super) fn write(path: &Path, choice: &Choice) -> Result<(), Error> {
-    let text = choice.to_json()?;
+/// Writes `text` to `path`, so that a reader sees the old file or the new one, never a part, even after a power cut.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn write(path: &Path, text: &str) -> Result<(), Error> {
     let write = || {
         let mut temporary = temporary_beside(path)?;
         // not by the wrapper, whose errors name the temporary file
@@ -46,7 +51,7 @@ fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
     made.map_err(|error| error.kind().into())
 }
 
-/// Temporary files are born private; the firmware that reads a choice may be another user.
+/// Temporary files are born private; what reads the file may be another user, as firmware that reads a choice.
 fn make_readable(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {

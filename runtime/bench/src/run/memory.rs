@@ -1,0 +1,43 @@
+//! Memory of this process, from `/proc/self/status`.
+
+use std::fs;
+
+/// Bytes that this process holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Resident now (`VmRSS`).
+    pub(super) resident: Option<u64>,
+    /// Most that was ever resident (`VmHWM`).
+    pub(super) peak: Option<u64>,
+}
+
+impl Held {
+    pub(super) fn now() -> Self {
+        Self::parse(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+    }
+
+    /// Source: `proc_pid_status(5)`; its `kB` are 1024 bytes.
+    fn parse(status: &str) -> Self {
+        let bytes = |key| {
+            let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+            let kilobytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            kilobytes.checked_mul(1024)
+        };
+        Self {
+            resident: bytes("VmRSS:"),
+            peak: bytes("VmHWM:"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_told_is_not_zero() {
+        let held = Held::parse("Name:\tx\nVmHWM:\t    12 kB\nVmRSS:\t  8 kB\n");
+        assert_eq!((held.resident, held.peak), (Some(8192), Some(12_288)));
+        assert_eq!(Held::parse("VmRSS: x kB\nVmHWM: 3"), Held::default());
+    }
+}
