@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{Conv2d, Error, Graph, Node, NodeId, Op, Result, Shape};
+use crate::{Conv2d, Epsilon, Error, Graph, Node, NodeId, Op, Result, Shape};
 
 /// Builder of a [`Graph`]. Each method appends one node and gives its id.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl GraphBuilder {
             name,
             Op::BatchNorm {
                 channels: self.shape(x).channels(),
+                epsilon: Epsilon::default(),
             },
             &[x],
         )

@@ -30,7 +30,7 @@ pub use distilled::{
 };
 pub use error::Error;
 pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId};
-pub use op::{BATCH_NORM_EPSILON, Conv2d, Op, Parameter, Role, Shape};
+pub use op::{Conv2d, Epsilon, Op, Parameter, Role, Shape};
 pub use registry::{Network, NetworkConfig, build, networks};
 
 /// Result with this crate's [`Error`].

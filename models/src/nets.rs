@@ -1,5 +1,6 @@
 //! The networks: a family is a file, a network is one line here.
 
+mod efficientnet_lite;
 mod mobilenet_v2;
 mod mobilenet_v2_cifar;
 mod resnet_cifar;
@@ -31,6 +32,8 @@ pub(crate) enum Family {
     ResNetImageNet { block: Block, blocks: [usize; 4] },
     /// ImageNet MobileNetV2.
     MobileNetV2,
+    /// EfficientNet-Lite0.
+    EfficientNetLite0,
     /// ImageNet ShuffleNetV2: widths of the stages.
     ShuffleNetV2 { widths: [usize; 3] },
 }
@@ -45,6 +48,7 @@ impl Family {
             Self::ShuffleNetV1Cifar => shufflenet_v1_cifar::build(name, config),
             Self::ShuffleNetV2Cifar { widths } => shufflenet_v2::build_cifar(name, widths, config),
             Self::ResNetImageNet { block, blocks } => resnet_imagenet::build(name, block, blocks, config),
+            Self::EfficientNetLite0 => efficientnet_lite::build(name, config),
             Self::MobileNetV2 => mobilenet_v2::build(name, config),
             Self::ShuffleNetV2 { widths } => shufflenet_v2::build_imagenet(name, widths, config),
         }
@@ -169,4 +173,5 @@ pub(crate) const ALL: &[Network] = &[
             widths: [116, 232, 464],
         },
     ),
+    imagenet("efficientnet_lite0", Family::EfficientNetLite0),
 ];

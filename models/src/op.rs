@@ -4,10 +4,29 @@
 
 use std::fmt;
 
-/// Epsilon of every batch norm here, as in PyTorch's default.
-///
-/// Source: `torch.nn.BatchNorm2d`, argument `eps`.
-pub const BATCH_NORM_EPSILON: f64 = 1e-5;
+/// What a batch norm adds to the variance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Epsilon {
+    /// 1e-5: PyTorch's default.
+    ///
+    /// Source: `torch.nn.BatchNorm2d`, argument `eps`.
+    #[default]
+    PyTorch,
+    /// 1e-3: TensorFlow's default, of networks whose weights come from there.
+    ///
+    /// Source: `tf.keras.layers.BatchNormalization`, argument `epsilon`.
+    TensorFlow,
+}
+
+impl Epsilon {
+    /// The number.
+    pub fn value(self) -> f64 {
+        match self {
+            Self::PyTorch => 1e-5,
+            Self::TensorFlow => 1e-3,
+        }
+    }
+}
 
 /// Shape of what a node outputs for one image.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,10 +128,12 @@ pub enum Op {
     },
     /// Convolution.
     Conv2d(Conv2d),
-    /// Batch normalisation over `channels`, epsilon [`BATCH_NORM_EPSILON`].
+    /// Batch normalisation over `channels`.
     BatchNorm {
         /// Channels.
         channels: usize,
+        /// What is added to the variance.
+        epsilon: Epsilon,
     },
     /// `max(x, 0)`.
     Relu,
@@ -141,6 +162,19 @@ pub enum Op {
         before: usize,
         /// Zero channels behind.
         after: usize,
+    },
+    /// A map with zeros around it.
+    ///
+    /// Source: ONNX `Pad`, <https://onnx.ai/onnx/operators/onnx__Pad.html>, along axes 2 and 3.
+    ZeroPad {
+        /// Rows above.
+        top: usize,
+        /// Rows below.
+        bottom: usize,
+        /// Columns on the left.
+        left: usize,
+        /// Columns on the right.
+        right: usize,
     },
     /// Channels `(groups, C / groups)` in the order `(C / groups, groups)`: each later group meets channels of all.
     ///
@@ -254,6 +288,7 @@ impl Op {
             Self::Mean => "Mean",
             Self::Concat => "Concat",
             Self::SubsamplePad { .. } => "SubsamplePad",
+            Self::ZeroPad { .. } => "ZeroPad",
             Self::ChannelShuffle { .. } => "ChannelShuffle",
             Self::Channels { .. } => "Channels",
             Self::MaxPool { .. } => "MaxPool",
@@ -274,12 +309,12 @@ impl Op {
                 "one map with {} channels, at least {} pixels a side with padding, channels divisible by {} groups",
                 conv.in_channels, conv.kernel, conv.groups
             )),
-            (Self::BatchNorm { channels } | Self::Normalise { channels, .. }, [Shape::Map([c, h, w])])
+            (Self::BatchNorm { channels, .. } | Self::Normalise { channels, .. }, [Shape::Map([c, h, w])])
                 if c == channels =>
             {
                 Ok(Shape::Map([*c, *h, *w]))
             }
-            (Self::BatchNorm { channels } | Self::Normalise { channels, .. }, _) => {
+            (Self::BatchNorm { channels, .. } | Self::Normalise { channels, .. }, _) => {
                 Err(format!("one map with {channels} channels"))
             }
             (Self::Relu | Self::Relu6, [shape]) => Ok(*shape),
@@ -304,6 +339,16 @@ impl Op {
                 w.div_ceil(*stride),
             ])),
             (Self::SubsamplePad { .. }, _) => Err("one map and a stride of at least 1".to_owned()),
+            (
+                Self::ZeroPad {
+                    top,
+                    bottom,
+                    left,
+                    right,
+                },
+                [Shape::Map([c, h, w])],
+            ) => Ok(Shape::Map([*c, top + h + bottom, left + w + right])),
+            (Self::ZeroPad { .. }, _) => Err("one map".to_owned()),
             (Self::ChannelShuffle { groups }, [Shape::Map([c, h, w])]) if *groups > 0 && c.is_multiple_of(*groups) => {
                 Ok(Shape::Map([*c, *h, *w]))
             }
@@ -373,7 +418,7 @@ impl Op {
                 }
                 all
             }
-            Self::BatchNorm { channels } => vec![
+            Self::BatchNorm { channels, .. } => vec![
                 parameter("weight", vec![*channels], Role::Scale),
                 parameter("bias", vec![*channels], Role::Shift),
                 parameter("running_mean", vec![*channels], Role::RunningMean),

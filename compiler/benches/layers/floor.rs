@@ -58,7 +58,9 @@ impl Machine {
             Op::Add if activation.is_none() => 0.0,
             Op::GlobalAveragePool | Op::AdaptiveAveragePool { .. } => output + input,
             Op::AveragePool { .. } => output + input,
-            Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } | Op::Channels { .. } => output + input,
+            Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } | Op::Channels { .. } | Op::ZeroPad { .. } => {
+                output + input
+            }
             _ if is_image => output + input,
             _ => output + 2.0 * input,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use askd_models::{BATCH_NORM_EPSILON, Graph, LOGITS, Node, NodeId, Op, Parameter};
+use askd_models::{Epsilon, Graph, LOGITS, Node, NodeId, Op, Parameter};
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::ops::{self, Activation};
@@ -251,7 +251,7 @@ impl Network {
                     y
                 }
             }
-            (Op::BatchNorm { .. }, [x]) => self.batch_norm(node, x, mode, activation, updates)?,
+            (&Op::BatchNorm { epsilon, .. }, [x]) => self.batch_norm(node, epsilon, x, mode, activation, updates)?,
             (Op::Relu | Op::Relu6, [x]) if self.fused[node.inputs[0].index()] != Activation::None => x.clone(),
             (Op::Relu, [x]) => ops::relu(x)?,
             (Op::Relu6, [x]) => ops::relu6(x)?,
@@ -260,6 +260,15 @@ impl Network {
             (Op::Mean, inputs) => ops::mean(inputs)?,
             (Op::Concat, inputs) => ops::concat(inputs)?,
             (Op::SubsamplePad { stride, before, after }, [x]) => ops::subsample_pad(x, *stride, *before, *after)?,
+            (
+                &Op::ZeroPad {
+                    top,
+                    bottom,
+                    left,
+                    right,
+                },
+                [x],
+            ) => ops::zero_pad(x, [top, bottom], [left, right])?,
             (Op::ChannelShuffle { groups }, [x]) => ops::channel_shuffle(x, *groups)?,
             (&Op::Channels { from, count }, [x]) => ops::channels(x, from, count)?,
             (
@@ -303,6 +312,7 @@ impl Network {
     fn batch_norm(
         &self,
         node: &Node,
+        epsilon: Epsilon,
         x: &Tensor,
         mode: PassMode,
         activation: Activation,
@@ -322,11 +332,11 @@ impl Network {
                 x,
                 (&scale, &shift),
                 (mean, variance),
-                BATCH_NORM_EPSILON,
+                epsilon.value(),
                 activation,
             )?);
         }
-        let (y, batch) = ops::batch_norm_train(x, &scale, &shift, BATCH_NORM_EPSILON, activation)?;
+        let (y, batch) = ops::batch_norm_train(x, &scale, &shift, epsilon.value(), activation)?;
         // the running variance is the unbiased one, as in PyTorch
         let samples = (x.elem_count() / scale.elem_count()) as f64;
         let unbiased = (&batch.var * (samples / (samples - 1.0).max(1.0)))?;

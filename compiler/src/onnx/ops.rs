@@ -16,6 +16,7 @@ mod normalise;
 mod relu;
 mod relu6;
 mod subsample_pad;
+mod zero_pad;
 
 use askd_models::Op;
 
@@ -27,13 +28,19 @@ pub(super) fn emit(step: &Step<'_>, emitter: &mut Emitter<'_>) -> Result<()> {
     match step.node.op {
         Op::Normalise { shift, scale, .. } => normalise::emit([shift, scale], step, emitter),
         Op::Conv2d(op) => conv::emit(op, step, emitter),
-        Op::BatchNorm { .. } => batch_normalization::emit(step, emitter),
+        Op::BatchNorm { epsilon, .. } => batch_normalization::emit(epsilon, step, emitter),
         Op::Relu => relu::emit(step, emitter),
         Op::Relu6 => relu6::emit(step, emitter),
         Op::Add => add::emit(step, emitter),
         Op::Mean => mean::emit(step, emitter),
         Op::Concat => concat::emit(step, emitter),
         Op::SubsamplePad { stride, before, after } => subsample_pad::emit([stride, before, after], step, emitter),
+        Op::ZeroPad {
+            top,
+            bottom,
+            left,
+            right,
+        } => zero_pad::emit([top, left, bottom, right], step, emitter),
         Op::ChannelShuffle { groups } => channel_shuffle::emit(groups, step, emitter),
         Op::Channels { from, count } => channels::emit([from, count], step, emitter),
         Op::AveragePool {

@@ -1,6 +1,6 @@
 //! Batch norm at inference is a scale and a shift per channel, which the convolution before it can do itself.
 
-use askd_models::{BATCH_NORM_EPSILON, Conv2d, Graph, GraphBuilder, NodeId, Op};
+use askd_models::{Conv2d, Epsilon, Graph, GraphBuilder, NodeId, Op};
 
 use crate::weights::{self, HostTensor, Weights};
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ pub fn fold_batch_norm(graph: &Graph, weights: &mut Weights) -> Result<Graph> {
                 folded.push((
                     node.name.clone(),
                     norm.clone(),
-                    fold_tensors(&node.name, norm, weights)?,
+                    fold_tensors(&node.name, norm, fold.epsilon, weights)?,
                 ));
                 Op::Conv2d(Conv2d { bias: true, ..fold.op })
             }
@@ -63,13 +63,19 @@ struct Fold {
     conv: NodeId,
     norm: NodeId,
     op: Conv2d,
+    epsilon: Epsilon,
 }
 
 fn foldable(graph: &Graph) -> Vec<Fold> {
     let readers = graph.reader_counts();
     let fold = |(norm, node): (NodeId, &askd_models::Node)| match (node.op, node.inputs.as_slice()) {
-        (Op::BatchNorm { .. }, &[conv]) if readers[conv.index()] == 1 => match graph.node(conv).op {
-            Op::Conv2d(op) => Some(Fold { conv, norm, op }),
+        (Op::BatchNorm { epsilon, .. }, &[conv]) if readers[conv.index()] == 1 => match graph.node(conv).op {
+            Op::Conv2d(op) => Some(Fold {
+                conv,
+                norm,
+                op,
+                epsilon,
+            }),
             _ => None,
         },
         _ => None,
@@ -78,7 +84,7 @@ fn foldable(graph: &Graph) -> Vec<Fold> {
 }
 
 /// Weight and bias of the convolution `conv` with the batch norm `norm` in it.
-fn fold_tensors(conv: &str, norm: &str, weights: &Weights) -> Result<[HostTensor; 2]> {
+fn fold_tensors(conv: &str, norm: &str, epsilon: Epsilon, weights: &Weights) -> Result<[HostTensor; 2]> {
     // every name was checked against the graph, shapes too
     let values = |node: &str, suffix: &str| &weights[&format!("{node}.{suffix}")].data;
     let (scale, shift) = (values(norm, "weight"), values(norm, "bias"));
@@ -97,7 +103,7 @@ fn fold_tensors(conv: &str, norm: &str, weights: &Weights) -> Result<[HostTensor
                 variance[channel],
             ));
         }
-        let factor = f64::from(scale[channel]) / (f64::from(variance[channel]) + BATCH_NORM_EPSILON).sqrt();
+        let factor = f64::from(scale[channel]) / (f64::from(variance[channel]) + epsilon.value()).sqrt();
         let filter = &old_weight.data[channel * per_channel..(channel + 1) * per_channel];
         weight.extend(filter.iter().map(|value| (f64::from(*value) * factor) as f32));
         let before = old_bias.map_or(0.0, |bias| f64::from(bias[channel]));

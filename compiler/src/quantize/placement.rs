@@ -40,9 +40,13 @@ impl Placement {
         }
         let mut moves = BTreeSet::new();
         for (id, node) in graph.iter() {
-            if moves_integers(node.op) && id != logits && values.contains(&node.inputs[0]) {
+            if !moves_integers(node.op) || id == logits {
+                continue;
+            }
+            let is_first = matches!(graph.node(node.inputs[0]).op, Op::Input);
+            if values.contains(&node.inputs[0]) || (is_first && values.contains(&id)) {
                 moves.insert(id);
-                values.insert(id);
+                values.extend([id, node.inputs[0]]);
             }
         }
         Ok(Self { integer, moves, values })
@@ -78,7 +82,11 @@ fn computes_with_integers(graph: &Graph, id: NodeId) -> bool {
 fn moves_integers(op: Op) -> bool {
     matches!(
         op,
-        Op::MaxPool { .. } | Op::SubsamplePad { .. } | Op::ChannelShuffle { .. } | Op::Channels { .. }
+        Op::MaxPool { .. }
+            | Op::SubsamplePad { .. }
+            | Op::ZeroPad { .. }
+            | Op::ChannelShuffle { .. }
+            | Op::Channels { .. }
     )
 }
 

@@ -25,6 +25,7 @@ mod support;
 mod taps;
 #[cfg(test)]
 mod testing;
+mod zero_pad;
 
 pub use activation::{add, add_relu, relu, relu6};
 pub use average_pool::average_pool;
@@ -41,6 +42,7 @@ pub use mean::mean;
 pub use pool::{adaptive_average_pool, global_average_pool, subsample_pad};
 
 pub use sgd::{SgdUpdate, sgd_update, sum_of_squares};
+pub use zero_pad::zero_pad;
 
 pub use super::kernels::batch_norm::Activation;
 
