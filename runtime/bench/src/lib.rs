@@ -5,6 +5,7 @@
 //! a bundle together. [`run::run`] measures one model in one configuration, and
 //! [`compare::compare`] holds two such runs against each other; [`suite::run`] makes many for a table. [`measure::measure`] times several in turn;
 //! [`tune::tune`] finds by that the variant and the number of threads that serve the machine best.
+//! [`watch::Watch`] tells the state of the machine while something is measured.
 
 pub mod compare;
 pub mod doctor;
@@ -15,3 +16,4 @@ pub mod store;
 pub mod suite;
 mod text;
 pub mod tune;
+pub mod watch;
