@@ -11,6 +11,7 @@ pub mod compare;
 pub mod doctor;
 pub mod machine;
 pub mod measure;
+pub mod profile;
 pub mod run;
 pub mod store;
 pub mod suite;
