@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod machine;
 pub mod measure;
 pub mod profile;
+pub mod report;
 pub mod run;
 pub mod store;
 pub mod suite;

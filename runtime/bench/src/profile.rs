@@ -2,6 +2,7 @@
 
 mod layers;
 mod peak;
+mod table;
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const MAX_RUNS: usize = 200;
 const MIN_RUNS: usize = 10;
 const TIME: Duration = Duration::from_secs(2);
 
-/// Where the time of a run goes.
+/// Where the time of a run goes. Its `Display` is a table for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// Counted runs.

@@ -23,7 +23,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
 pub use cores::{CoreReading, CoreTime, FrequencySource};
@@ -37,6 +36,7 @@ pub use temperature::TemperatureSensor;
 pub use throttle::{RaspberryPi, Throttle};
 
 use crate::machine::{Cores, Root};
+use crate::run::set_affinity;
 use reading::Sensors;
 
 /// Time between two readings.
@@ -107,17 +107,19 @@ struct Readings {
 impl Watch {
     /// Takes the first reading of the machine whose files lie below `root` (`/` for this one), and goes on once a second.
     ///
-    /// `cores` are those that the measured threads may run on; none stands for all that this process may use. Call it
-    /// where measuring follows at once, with the caches and clocks as they will be: it takes up to 0.1 s, and nothing of
-    /// it runs on the caller's thread afterwards.
+    /// `cores` are those that the measured threads may run on; none stands for all that this process may use. Those of
+    /// `allowed` that are not among them are for the thread that reads. Call it where measuring follows at once, with the
+    /// caches and clocks as they will be: it takes up to 0.1 s, and nothing of it runs on the caller's thread afterwards.
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start(root: &Path, cores: &[u32]) -> io::Result<Self> {
+    pub fn start(root: &Path, cores: &[u32], allowed: &[u32]) -> io::Result<Self> {
         let root = Root::new(root);
-        let allowed = Cores::read(&root).allowed.map(|set| set.numbers()).unwrap_or_default();
-        let cores = if cores.is_empty() { &allowed } else { cores }.to_vec();
-        let others: Vec<_> = allowed.into_iter().filter(|core| !cores.contains(core)).collect();
+        let cores = match cores {
+            [] => Cores::read(&root).allowed.map(|set| set.numbers()).unwrap_or_default(),
+            cores => cores.to_vec(),
+        };
+        let others: Vec<_> = allowed.iter().copied().filter(|core| !cores.contains(core)).collect();
         let spin_before = spin::rate();
         let (stop, stopped) = mpsc::channel();
         let (ready, started) = mpsc::channel();
@@ -181,14 +183,8 @@ fn timed(sensors: &mut Sensors, times: &mut Vec<Duration>) -> Reading {
 
 /// Keeps the calling thread to these cores, if there are any and the system lets it; tells which.
 fn keep_to(cores: Vec<u32>) -> Option<Vec<u32>> {
-    let mut set = CpuSet::new();
-    for core in &cores {
-        let core = *core as usize;
-        if core < CpuSet::MAX_CPU {
-            set.set(core);
-        }
-    }
-    (set.count() > 0 && sched_setaffinity(None, &set).is_ok()).then_some(cores)
+    let numbers: Vec<_> = cores.iter().map(|core| *core as usize).collect();
+    (!numbers.is_empty() && set_affinity(&numbers).is_ok()).then_some(cores)
 }
 
 impl Readings {
@@ -233,7 +229,7 @@ mod tests {
     /// In real time, on this machine, whatever it tells of itself.
     #[test]
     fn a_watch_reads_every_second_and_ends_at_once() {
-        let watch = Watch::start(Path::new("/"), &[]).unwrap();
+        let watch = Watch::start(Path::new("/"), &[], &[]).unwrap();
         thread::sleep(PERIOD.mul_f64(1.5));
         let asked = Instant::now();
         let record = watch.stop();
@@ -249,9 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn the_watcher_keeps_off_the_watched_cores() {
+        let allowed = Cores::read(&Root::new(Path::new("/"))).allowed.unwrap().numbers();
+        let (first, others) = allowed.split_first().unwrap();
+        let record = Watch::start(Path::new("/"), &[*first], &allowed).unwrap().stop();
+        assert_eq!(record.cores, [*first]);
+        assert_eq!(record.watcher.kept_to.unwrap_or_default(), others);
+    }
+
+    #[test]
     fn an_empty_machine_is_watched_and_everything_is_missing() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Watch::start(folder.path(), &[0]).unwrap().stop();
+        let record = Watch::start(folder.path(), &[0], &[]).unwrap().stop();
         let reading = &record.before;
         assert_eq!(
             (

@@ -39,7 +39,7 @@ fn raspberry_pi(kilohertz: &str, millidegrees: &str, throttled: &str, busy: u32)
 
 /// Watches core 2 of the first machine while it becomes the second.
 fn watch(first: &TempDir, second: &TempDir) -> Record {
-    let watch = Watch::start(first.path(), &[2]).unwrap();
+    let watch = Watch::start(first.path(), &[2], &[]).unwrap();
     for file in ["proc/stat", "sys/class/thermal/thermal_zone0/temp", CURRENT] {
         fs::copy(second.path().join(file), first.path().join(file)).unwrap();
     }

@@ -1,13 +1,13 @@
 //! What makes a run doubtful: conditions that moved, and others on the machine.
 
-use serde::{Deserialize, Serialize};
-
 use super::cores::FrequencySource;
 use super::reading::Reading;
 use super::{Record, Summary};
 
 /// Most that a clock may change, as a share of its highest value.
 const CLOCK: f64 = 0.02;
+/// Most that the rate of the loop may change, as a share: under load it scatters by 2 % where the clock stays.
+const SPIN: f64 = 0.05;
 /// Most that a temperature may change, in kelvin.
 const KELVIN: f64 = 5.0;
 /// Most of the watched cores' time that others may have.
@@ -18,7 +18,7 @@ const STEAL: f64 = 0.01;
 const MEMORY: f64 = 0.01;
 
 /// A reason to doubt a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Of what kind it is.
     pub kind: MarkKind,
@@ -29,8 +29,7 @@ pub struct Mark {
 }
 
 /// What a [`Mark`] is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MarkKind {
     /// A clock moved.
@@ -48,6 +47,18 @@ pub enum MarkKind {
 }
 
 impl MarkKind {
+    /// Its name, as a report has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Temperature => "temperature",
+            Self::Throttled => "throttled",
+            Self::Others => "others",
+            Self::Steal => "steal",
+            Self::Memory => "memory",
+        }
+    }
+
     /// Whether a strict run fails by it: where the clock moved or was held down, or the temperature moved.
     pub fn fails_strict(self) -> bool {
         matches!(self, Self::Clock | Self::Temperature | Self::Throttled)
@@ -98,7 +109,7 @@ fn clock(record: &Record) -> Option<Mark> {
     // Frequencies by cpufreq are better than this; those of /proc/cpuinfo may never change.
     let spin = record.spin;
     let change = spin.after / spin.before - 1.0;
-    if record.frequency_source == Some(FrequencySource::Cpufreq) || change.abs() <= CLOCK {
+    if record.frequency_source == Some(FrequencySource::Cpufreq) || change.abs() <= SPIN {
         return None;
     }
     let text = format!(
@@ -206,7 +217,7 @@ fn memory(summary: &Summary) -> Option<Mark> {
     let waiting = summary.memory_pressure_share.filter(|share| *share > MEMORY);
     let waiting = waiting.map(|share| format!("tasks waited for memory {:.1} % of the time", 100.0 * share));
     let faults = summary.major_faults.filter(|faults| *faults > 0);
-    let faults = faults.map(|faults| format!("{faults} pages of this process were read back from disk"));
+    let faults = faults.map(|faults| format!("pages of this process that were read back from disk: {faults}"));
     let texts: Vec<_> = [waiting, faults].into_iter().flatten().collect();
     let mend = "free memory, or end what uses it, and measure again";
     (!texts.is_empty()).then(|| mark(MarkKind::Memory, texts.join("; "), mend))?
