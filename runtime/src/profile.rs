@@ -72,7 +72,7 @@ impl Model {
 
     /// The times of each node in what `run` runs on a session of its own.
     ///
-    /// Writes ONNX Runtime's profile into the system's directory for temporary files, and removes it: some 500 bytes for
+    /// Writes ONNX Runtime's profile into the system's directory for temporary files, and removes it: some 700 bytes for
     /// each node and run.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ const WARM_UP: usize = 5;
 /// Most counted runs; fewest; and the time after which no further one begins.
 const MAX_RUNS: usize = 200;
 const MIN_RUNS: usize = 10;
+/// Most nodes of all runs together: ONNX Runtime writes some 700 bytes for each, all of which are read at once.
+const MAX_NODES: usize = 40_000;
 const TIME: Duration = Duration::from_secs(2);
 
 /// Where the time of a run goes. Its `Display` is a table for people.
@@ -80,9 +82,11 @@ pub fn profile(
     options: &SessionOptions,
     mut run: impl FnMut(&mut Session) -> Result<(), Error>,
 ) -> Result<Profile, Error> {
+    let graph = OnnxGraph::read(subject.onnx())?;
+    let most = (MAX_NODES / graph.nodes.len().max(1)).clamp(MIN_RUNS, MAX_RUNS);
     let measured = subject.profile(options, |session| {
         let mut start = Instant::now();
-        for number in 0..WARM_UP + MAX_RUNS {
+        for number in 0..WARM_UP + most {
             if number == WARM_UP {
                 start = Instant::now();
             }
@@ -100,7 +104,7 @@ pub fn profile(
         ..SessionOptions::default()
     };
     let unfused = subject.profile(&as_written, &mut run)?;
-    let layers = Layers::new(OnnxGraph::read(subject.onnx())?, &unfused.nodes);
+    let layers = Layers::new(graph, &unfused.nodes);
     Ok(assemble(&measured, &layers, Peak::measure(options)?))
 }
 

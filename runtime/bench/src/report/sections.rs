@@ -2,6 +2,7 @@
 
 use super::axis::short;
 use super::plot::escape;
+use crate::machine::PowerMode;
 use crate::profile::{NodeTime, Profile};
 use crate::run::{ColdStart, RunReport, Scenario, Stage};
 use crate::text::bytes;
@@ -179,7 +180,7 @@ pub(super) fn machine(report: &RunReport) -> String {
             .map(|(sensor, watts)| format!("{sensor} {} W", short(*watts)));
         each.collect::<Vec<_>>().join(", ")
     });
-    facts(&[
+    let mut rows = vec![
         ("board", machine.board.clone()),
         ("processor", machine.cpu.clone()),
         ("cores online", machine.cores_online.clone()),
@@ -209,7 +210,17 @@ pub(super) fn machine(report: &RunReport) -> String {
                 .map(|count| count.to_string()),
         ),
         ("power", watts),
-    ])
+    ];
+    if let Some(jetson) = &machine.jetson {
+        let mode = jetson.power_mode.as_ref();
+        let name = |mode: &PowerMode| mode.name.clone().unwrap_or_else(|| mode.id.to_string());
+        rows.extend([
+            ("Jetson Linux", jetson.l4t.clone()),
+            ("JetPack", jetson.jetpack.clone()),
+            ("power mode", mode.map(name)),
+        ]);
+    }
+    facts(&rows)
 }
 
 pub(super) fn settings(report: &RunReport) -> String {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::machine::{Jetson, PowerMode};
 use crate::profile::{NodeTime, Peak, Profile};
 use crate::run::tests::report;
 use crate::run::{ColdStart, Mark};
@@ -65,6 +66,15 @@ fn full() -> RunReport {
         strict: true,
         text: "the clock <moved>".to_owned(),
     }];
+    report.machine.jetson = Some(Jetson {
+        l4t: Some("36.4.3".to_owned()),
+        jetpack: None,
+        power_mode: Some(PowerMode {
+            id: 2,
+            name: Some("MAXN <super>".to_owned()),
+        }),
+        gpu_clock_fixed: None,
+    });
     report.cold_start_ms = Some(50.0);
     report.cold_start = Some(ColdStart {
         starts: 5,
@@ -110,6 +120,7 @@ fn a_full_page_is_well_formed_and_stands_alone() {
         "core 0",
         "cpu &amp; &lt;gpu&gt;",
         "layer1.0.conv1",
+        "<dt>power mode</dt><dd>MAXN &lt;super&gt;</dd>",
         "median of 5 processes",
         "p99.9 9",
         "&quot;a&quot; &amp; &#39;b&#39;",
