@@ -15,7 +15,10 @@ const MACS: [u64; 2] = [192, 12];
 fn check(profile: &Profile) {
     assert_eq!(profile.macs, MACS.iter().sum::<u64>());
     let macs: Vec<_> = profile.nodes.iter().filter_map(|node| node.macs).collect();
-    assert_eq!(macs, MACS, "{profile:#?}");
+    // The file's nodes have no names. Where ONNX Runtime fuses the convolution by the name of its output, it is known all
+    // the same; on Arm it fuses without any.
+    let known = macs == MACS || cfg!(target_arch = "aarch64") && macs == MACS[1..];
+    assert!(known, "{profile:#?}");
     assert!(profile.runs >= 10 && profile.run_ms > 0.0, "{profile:#?}");
     let shares: f64 = profile.nodes.iter().map(|node| node.share).sum();
     // all times of so small a network may be less than the engine's microsecond
