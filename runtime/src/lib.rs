@@ -39,8 +39,8 @@ mod mmap;
 mod model;
 mod onnx;
 mod options;
-mod placement;
 mod preprocess;
+mod profile;
 mod provider;
 mod session;
 mod storage;
@@ -59,10 +59,10 @@ pub use crate::manifest::{
     Variant,
 };
 pub use crate::model::Model;
-pub use crate::onnx::OnnxVersions;
+pub use crate::onnx::{OnnxGraph, OnnxNode, OnnxVersions};
 pub use crate::options::{Optimisation, SessionOptions};
-pub use crate::placement::NodePlacement;
 pub use crate::preprocess::Preprocess;
+pub use crate::profile::{NodePlacement, NodeProfile, Profile};
 pub use crate::provider::{Missing, Provider};
 pub use crate::session::Session;
 pub use crate::top_k::{Prediction, Predictions, Ranking, softmax, top_k};

@@ -129,11 +129,6 @@ impl Model {
         Session::from_model(self, options, None)
     }
 
-    /// As [`session`](Self::session), with a record of its runs in a file whose name begins with `profile`.
-    pub(crate) fn profiled_session(&self, options: &SessionOptions, profile: &Path) -> Result<Session, Error> {
-        Session::from_model(self, options, Some(profile))
-    }
-
     pub(crate) fn shared(&self) -> (Arc<Manifest>, Arc<GoldenData>) {
         (Arc::clone(&self.manifest), Arc::clone(&self.golden))
     }

@@ -3,10 +3,12 @@
 //! An engine follows a model wherever it leads: to other files, to operators that a library brings, into graphs within
 //! graphs. An image classifier needs none of it. So what a model may hold is listed (`schema`), and all else refused.
 
+mod graph;
 mod schema;
 mod walk;
 mod wire;
 
+pub use self::graph::{OnnxGraph, OnnxNode};
 use self::schema::{DEFAULT_DOMAIN, GRAPH_FIELD, IR_VERSION, MODEL, OPSET_DOMAIN, OPSET_IMPORT, OPSET_VERSION};
 use self::walk::check;
 use self::wire::{Fields, Value};

@@ -72,7 +72,7 @@ impl Session {
         Self::new(bytes, options, None)
     }
 
-    fn new(bytes: &[u8], options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn new(bytes: &[u8], options: &SessionOptions, profile: Option<&Path>) -> Result<Self, Error> {
         let engine = Engine::load(options.library.as_deref())?;
         let loaded = load(engine, bytes, options, profile)?;
         let interface = Interface::of(&loaded.inner)?;

@@ -111,10 +111,32 @@ fn the_placement_names_every_node_and_leaves_no_file() {
         "{placement:?}"
     );
     assert!(placement.iter().all(|node| node.provider == "CPUExecutionProvider"));
-    let prefix = format!("askd-placement-{}-", std::process::id());
+    let prefix = format!("askd-profile-{}-", std::process::id());
     let left = std::fs::read_dir(env::temp_dir()).unwrap().flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
     assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_profile_has_a_time_of_each_node_in_each_run() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let model = Model::open(folder.path()).unwrap();
+    let image = images(1);
+    let run = |session: &mut Session| (0..7).try_for_each(|_| session.run(&image, &mut [0.0; CLASSES]));
+    for profile in [
+        model.profile(&SessionOptions::default(), run),
+        Session::profile_onnx(FIXED, &SessionOptions::default(), run),
+    ] {
+        let profile = profile.unwrap();
+        assert_eq!(profile.run_microseconds.len(), 7);
+        assert!(
+            profile.nodes.iter().all(|node| node.microseconds.len() == 7),
+            "{profile:?}"
+        );
+        let last = profile.nodes.last().unwrap();
+        assert_eq!(last.output_shapes, [[1, CLASSES as i64]], "{last:?}");
+    }
 }
 
 /// With the build for NVIDIA GPUs, on a machine that may have none.

@@ -6,6 +6,7 @@
 mod args;
 mod compare;
 mod doctor;
+mod report;
 mod run;
 mod start;
 mod suite;
@@ -36,6 +37,7 @@ enum Command {
     Run(run::Args),
     Compare(compare::Args),
     Suite(suite::Args),
+    Report(report::Args),
     Doctor(doctor::Args),
     Tune(tune::Args),
     #[command(hide = true)]
@@ -103,6 +105,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Suite(args) => suite::run(args),
+        Command::Report(args) => report::run(args),
         Command::Start(args) => start::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Tune(args) => tune::run(args),

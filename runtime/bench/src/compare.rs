@@ -13,6 +13,7 @@ use crate::run::RunReport;
 use crate::text::{number, printable};
 pub use error::Error;
 use read::Run;
+pub use read::read_report;
 
 /// Layout version of a [`Comparison`] as JSON.
 pub const SCHEMA: u32 = 1;

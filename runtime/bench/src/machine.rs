@@ -25,8 +25,11 @@ pub use frequency::FrequencyPolicy;
 pub use jetson::{Jetson, PowerMode};
 pub use libc::{Libc, LibcKind};
 pub use memory::Memory;
-use root::Root;
+pub(crate) use root::Root;
 pub use system::System;
+
+#[cfg(test)]
+pub(crate) use root::tests::tree;
 
 /// The machine and what this process may use of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -26,6 +26,7 @@ mod whole;
 pub use arrivals::Arrivals;
 pub use clock::{Clock, SystemClock};
 pub use confine::Cores;
+pub(crate) use confine::set_affinity;
 pub use csv::csv;
 pub use engine::Engine;
 pub use error::Error;

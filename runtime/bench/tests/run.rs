@@ -313,10 +313,82 @@ fn processors_and_priority_are_set() {
         (report.machine.cores_allowed.as_ref(), report.settings.priority),
         (Some(&first), Some(19))
     );
+    let record = report.machine.record.unwrap();
+    assert_eq!(record.cores, [first.parse::<u32>().unwrap()]);
+    // the watcher runs elsewhere, if there is another processor
+    assert_eq!(record.watcher.kept_to.is_some(), *allowed != first);
 }
 
-/// Fields whose own fields are described elsewhere.
-const OPAQUE: [&str; 2] = ["machine.record", "profile"];
+#[test]
+fn the_machine_is_watched_and_the_nodes_are_profiled() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let page = folder.path().join("run.html");
+    let (json, report, _) = report(folder.path(), ["--profile", "--html", page.to_str().unwrap()]);
+    let record = report.machine.record.unwrap();
+    assert!(record.after.seconds >= record.before.seconds && !record.cores.is_empty());
+    assert!(record.before.process.is_some() && record.spin.after > 0.0);
+    for missing in ["temperatures", "power"] {
+        // null where there is no sensor, and there all the same
+        assert!(json["machine"]["record"]["before"].get(missing).is_some(), "{missing}");
+    }
+    let profile = report.profile.unwrap();
+    assert_eq!(Some(profile.macs), report.model.macs);
+    let text = fs::read_to_string(page).unwrap();
+    assert!(
+        text.contains("Nodes of the graph") && text.ends_with("</html>\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_report_is_shown_again() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let (json, page, again) = (
+        folder.path().join("run.json"),
+        folder.path().join("1.html"),
+        folder.path().join("2.html"),
+    );
+    let args = [
+        "--no-cold-start",
+        "--out",
+        json.to_str().unwrap(),
+        "--html",
+        page.to_str().unwrap(),
+    ];
+    let first = run(folder.path(), args);
+    let show = |file: &Path| {
+        let mut command = common::command(env!("CARGO_BIN_EXE_askd-bench"));
+        command
+            .arg("report")
+            .arg(file)
+            .arg("--html")
+            .arg(&again)
+            .output()
+            .unwrap()
+    };
+    let second = show(&json);
+    assert_eq!((second.status.code(), second.stdout), (Some(0), first.stdout));
+    assert_eq!(fs::read(&page).unwrap(), fs::read(&again).unwrap());
+    let wrong = show(&page);
+    let error = String::from_utf8(wrong.stderr).unwrap();
+    assert_eq!((wrong.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+}
+
+/// Fields that are described as a whole: their own names are those of sensors, they may be empty, or they are like another.
+const OPAQUE: [&str; 10] = [
+    "machine.record.temperature_sensors",
+    "machine.record.not_readable",
+    "machine.record.before.temperatures",
+    "machine.record.before.throttle.events",
+    "machine.record.before.throttle.held_down",
+    "machine.record.before.power",
+    "machine.record.during",
+    "machine.record.after",
+    "machine.record.summary.watts",
+    "machine.record.watcher.kept_to",
+];
 
 /// The paths of a value's leaves, `[]` for any element of an array.
 fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
@@ -373,7 +445,7 @@ fn every_field_is_described_and_every_description_has_its_field() {
         }];
     });
     // not settled, for there to be a mark
-    let output = run(folder.path(), ["--json", "--rate=2000", "--warm-up=0"]);
+    let output = run(folder.path(), ["--json", "--profile", "--rate=2000", "--warm-up=0"]);
     let mut found = BTreeSet::new();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     paths(&report, "", &mut found);

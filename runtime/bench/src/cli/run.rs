@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use askd_bench::report::html;
 use askd_bench::run::{Arrivals, Demand, Error, Feed, MAX_SIDE, Plan, Starter, Target, csv, run as measure};
 use askd_bench::store;
 
@@ -41,12 +42,18 @@ pub(super) struct Args {
     streams: u32,
     #[command(flatten)]
     rules: RulesArgs,
+    /// Time each node of the graph too, after the run, beside its work and what this machine computes at most
+    #[arg(long)]
+    profile: bool,
     /// Leave cold starts out
     #[arg(long)]
     no_cold_start: bool,
     /// Write the report to this file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the report to this file, as a page that needs no network: plots, distribution, nodes
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write all runs to this file, as CSV
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -104,7 +111,7 @@ impl TargetArgs {
 }
 
 pub(super) fn run(args: Args) -> Result<Output, Failure> {
-    for path in [&args.out, &args.csv].into_iter().flatten() {
+    for path in [&args.out, &args.html, &args.csv].into_iter().flatten() {
         store::try_out(path).map_err(|error| Failure::of_runtime(&error))?;
     }
     let outcome = measure(&args.demand(), &mut |line| eprintln!("{line}")).map_err(failure)?;
@@ -115,6 +122,7 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
         None => Ok(()),
     };
     write(&args.out, &|| output.json.clone() + "\n")?;
+    write(&args.html, &|| html(report))?;
     write(&args.csv, &|| csv(&outcome.samples))?;
     Ok(output)
 }
@@ -135,6 +143,7 @@ impl Args {
                 warm_up_seconds: rules.warm_up_seconds,
             },
             preset: rules.preset,
+            profile: self.profile,
             strict: self.rules.strict,
             starter: self.starter(rules.starts),
             command: env::args_os().collect(),

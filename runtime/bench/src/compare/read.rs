@@ -17,30 +17,43 @@ pub(super) struct Run {
     pub(super) blocks: Vec<Vec<(u64, u64)>>,
 }
 
+/// Reads a report of `askd-bench run` from its JSON.
+///
+/// # Errors
+/// [`Error::Read`], and [`Error::Format`] for what is no such report or one of another schema.
+pub fn read_report(path: &Path) -> Result<RunReport, Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: u32,
+    }
+    let text = fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let syntax = |error| wrong(path, format!("expected a report of `askd-bench run`, got {error}"));
+    // the schema first, alone: a later one should be told as such
+    let Head { schema } = serde_json::from_slice(&text).map_err(syntax)?;
+    if schema != RUN_SCHEMA {
+        return Err(wrong(path, format!("schema: expected {RUN_SCHEMA}, got {schema}")));
+    }
+    serde_json::from_slice(&text).map_err(syntax)
+}
+
+fn wrong(path: &Path, reason: String) -> Error {
+    Error::Format {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
 impl Run {
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Head {
-            schema: u32,
-        }
-        let text = fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let wrong = |reason: String| Error::Format {
-            path: path.to_owned(),
-            reason,
-        };
-        let syntax = |error| wrong(format!("expected a report of `askd-bench run`, got {error}"));
-        // the schema first, alone: a later one should be told as such
-        let Head { schema } = serde_json::from_slice(&text).map_err(syntax)?;
-        if schema != RUN_SCHEMA {
-            return Err(wrong(format!("schema: expected {RUN_SCHEMA}, got {schema}")));
-        }
-        let report: RunReport = serde_json::from_slice(&text).map_err(syntax)?;
+        let report = read_report(path)?;
         let blocks = report.blocks.iter().map(latencies).collect::<Result<_, _>>();
-        let blocks =
-            blocks.map_err(|found| wrong(format!("blocks: expected an HDR histogram of their runs, got {found}")))?;
+        let blocks = blocks.map_err(|found| {
+            let reason = format!("blocks: expected an HDR histogram of their runs, got {found}");
+            wrong(path, reason)
+        })?;
         Ok(Self { report, blocks })
     }
 }

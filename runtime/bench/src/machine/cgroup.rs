@@ -179,8 +179,8 @@ impl MemoryLimit {
         // `max` is no number here.
         let bytes = root
             .number(&format!("{folder}/{limit}"))
-            .filter(|bytes| *bytes < NO_LIMIT)?;
-        let room = root.number(&format!("{folder}/{usage}")).map(|used| {
+            .filter(|bytes: &u64| *bytes < NO_LIMIT)?;
+        let room = root.number(&format!("{folder}/{usage}")).map(|used: u64| {
             let statistics = root.text(&format!("{folder}/memory.stat")).unwrap_or_default();
             let cache = statistics.lines().find_map(|line| line.strip_prefix(droppable));
             let cache: u64 = cache.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or_default();

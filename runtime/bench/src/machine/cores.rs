@@ -23,7 +23,7 @@ pub struct CpuSet {
 }
 
 impl Cores {
-    pub(super) fn read(root: &Root) -> Self {
+    pub(crate) fn read(root: &Root) -> Self {
         let status = root.text("proc/self/status").unwrap_or_default();
         let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         Self {
@@ -36,12 +36,18 @@ impl Cores {
 }
 
 impl CpuSet {
+    /// The processors' numbers, in the order of the list; none beyond 65,535, which no Linux has.
+    pub fn numbers(&self) -> Vec<u32> {
+        const END: u32 = 1 << 16;
+        let ranges = self.list.split(',').filter_map(range);
+        ranges.flat_map(|(first, last)| first..=last.min(END - 1)).collect()
+    }
+
     fn parse(list: &str) -> Option<Self> {
         let list = list.trim();
         let mut count = 0u64;
-        for range in list.split(',') {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        for part in list.split(',') {
+            let (first, last) = range(part)?;
             count += u64::from(last.checked_sub(first)?) + 1;
         }
         Some(Self {
@@ -49,6 +55,12 @@ impl CpuSet {
             list: list.to_owned(),
         })
     }
+}
+
+/// `2-5`, or `2` for `2-2`.
+fn range(text: &str) -> Option<(u32, u32)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -61,6 +73,8 @@ mod tests {
         for (list, count) in [("0", 1), ("0-3", 4), (" 0-1,4,6-7\n", 5), ("0-4294967295", 1 << 32)] {
             assert_eq!(CpuSet::parse(list).map(|set| set.count), Some(count), "{list}");
         }
+        assert_eq!(CpuSet::parse("0-1,4,6-7").unwrap().numbers(), [0, 1, 4, 6, 7]);
+        assert_eq!(CpuSet::parse("65534-4294967295").unwrap().numbers(), [65534, 65535]);
         for list in ["", "a", "3-1", "0-", "0,,1", "99999999999"] {
             assert_eq!(CpuSet::parse(list), None, "{list}");
         }

@@ -1,11 +1,11 @@
 //! What NVIDIA's Jetson boards tell without root: releases, power mode, whether the clocks are held.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::root::Root;
 
 /// A Jetson's software and power state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Jetson {
     /// Release of Jetson Linux (L4T), such as `36.4.3`.
     pub l4t: Option<String>,
@@ -18,7 +18,7 @@ pub struct Jetson {
 }
 
 /// A power mode of `nvpmodel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerMode {
     /// Its number.
     pub id: u32,
@@ -99,8 +99,8 @@ fn gpu_clock_fixed(root: &Root) -> Option<bool> {
             .any(|end| name.ends_with(end))
     };
     let name = root.names(FOLDER).into_iter().find(is_gpu)?;
-    let lowest = root.number(&format!("{FOLDER}/{name}/min_freq"))?;
-    let highest = root.number(&format!("{FOLDER}/{name}/max_freq"))?;
+    let lowest: u64 = root.number(&format!("{FOLDER}/{name}/min_freq"))?;
+    let highest: u64 = root.number(&format!("{FOLDER}/{name}/max_freq"))?;
     Some(lowest == highest)
 }
 

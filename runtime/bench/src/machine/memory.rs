@@ -14,7 +14,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(super) fn read(root: &Root) -> Self {
+    pub(crate) fn read(root: &Root) -> Self {
         let text = root.text("proc/meminfo").unwrap_or_default();
         Self {
             total_bytes: bytes(&text, "MemTotal:"),

@@ -3,25 +3,26 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Most bytes read of a text file: the package list of a full Jetson image has 5 MiB.
 const MAX_TEXT: u64 = 32 << 20;
 
 /// The directory that stands for `/`.
-pub(super) struct Root(PathBuf);
+pub(crate) struct Root(PathBuf);
 
 impl Root {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self(path.to_owned())
     }
 
     /// Where `path` lies; a leading slash does not lead out of the root.
-    pub(super) fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.0.join(path.trim_start_matches('/'))
     }
 
     /// The text of a regular file, also if it is no UTF-8 in places.
-    pub(super) fn text(&self, path: &str) -> Option<String> {
+    pub(crate) fn text(&self, path: &str) -> Option<String> {
         let path = self.path(path);
         // Before opening: to open a pipe would wait for its writer.
         if !fs::metadata(&path).ok()?.is_file() {
@@ -33,7 +34,7 @@ impl Root {
     }
 
     /// The text as one line without control characters; `None` also if nothing is left of it.
-    pub(super) fn line(&self, path: &str) -> Option<String> {
+    pub(crate) fn line(&self, path: &str) -> Option<String> {
         let text = self.text(path)?;
         let words = text.split(|c: char| c.is_whitespace() || c.is_control());
         let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
@@ -41,12 +42,12 @@ impl Root {
     }
 
     /// The number that a file holds.
-    pub(super) fn number(&self, path: &str) -> Option<u64> {
+    pub(crate) fn number<T: FromStr>(&self, path: &str) -> Option<T> {
         self.line(path)?.parse().ok()
     }
 
     /// Names in a directory, sorted by length first so that `policy10` comes after `policy2`.
-    pub(super) fn names(&self, path: &str) -> Vec<String> {
+    pub(crate) fn names(&self, path: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
         let mut names: Vec<_> = entries
             .filter_map(|entry| entry.file_name().into_string().ok())
@@ -55,7 +56,7 @@ impl Root {
         names
     }
 
-    pub(super) fn is_directory(&self, path: &str) -> bool {
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
         self.path(path).is_dir()
     }
 }
@@ -67,7 +68,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A directory with these files, as a root.
-    pub(in crate::machine) fn tree(files: &[(&str, &str)]) -> (TempDir, Root) {
+    pub(crate) fn tree(files: &[(&str, &str)]) -> (TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = folder.path().join(path);
@@ -92,9 +93,14 @@ pub(super) mod tests {
             (None, None, None)
         );
         assert_eq!(
-            (root.number("/number"), root.number("n2"), root.number("a")),
-            (Some(42), None, None)
+            (
+                root.number("/number"),
+                root.number::<u64>("n2"),
+                root.number::<i64>("n2")
+            ),
+            (Some(42), None, Some(-1))
         );
+        assert_eq!((root.number::<u64>("a"), root.number::<f64>("none")), (None, None));
         fs::write(folder.path().join("bytes"), b"\xff\xfe x").unwrap();
         assert!(root.line("bytes").unwrap().ends_with(" x"));
     }

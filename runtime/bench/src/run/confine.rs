@@ -158,6 +158,8 @@ fn listed(cores: &[usize]) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
+pub(crate) use system::set_affinity;
+
 #[cfg(target_os = "linux")]
 mod system {
     use std::io;
@@ -165,7 +167,8 @@ mod system {
     use rustix::process::setpriority_process;
     use rustix::thread::{CpuSet, sched_setaffinity};
 
-    pub(super) fn set_affinity(cores: &[usize]) -> io::Result<()> {
+    /// Confines this thread, and those that it starts from here on.
+    pub(crate) fn set_affinity(cores: &[usize]) -> io::Result<()> {
         if cores.iter().any(|core| *core >= CpuSet::MAX_CPU) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
@@ -183,7 +186,7 @@ mod system {
 mod system {
     use std::io;
 
-    pub(super) fn set_affinity(_: &[usize]) -> io::Result<()> {
+    pub(crate) fn set_affinity(_: &[usize]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use askd_runtime::{ElementType, Interface, Model, PixelFormat};
+use askd_runtime::{ElementType, Error as RuntimeError, Interface, Model, PixelFormat, Session};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -26,6 +26,15 @@ const FRAMES: usize = 16 << 20;
 pub(super) enum Tensor {
     Normalised(Vec<f32>),
     Pixels(Vec<u8>),
+}
+
+impl Tensor {
+    pub(super) fn run(&self, session: &mut Session, logits: &mut [f32]) -> Result<(), RuntimeError> {
+        match self {
+            Self::Normalised(values) => session.run(values, logits),
+            Self::Pixels(values) => session.run_u8(values, logits),
+        }
+    }
 }
 
 /// Images as a camera gives them, all of one size: `(H, W, C)` bytes each.

@@ -6,6 +6,10 @@
 use askd_runtime::Accuracy;
 use serde::{Deserialize, Serialize};
 
+use crate::machine::Jetson;
+use crate::profile::Profile;
+use crate::watch::Record;
+
 /// Layout version of a [`RunReport`]. A field may be added without a new version; none is renamed, removed or given
 /// another meaning.
 pub const SCHEMA: u32 = 1;
@@ -58,7 +62,7 @@ pub struct RunReport {
     /// What measuring itself adds to a run, in nanoseconds: the median of runs of nothing.
     pub overhead_ns: f64,
     /// Time of each node of the graph; `null` without `--profile`.
-    pub profile: Option<serde_json::Value>,
+    pub profile: Option<Profile>,
 }
 
 /// The program that measured.
@@ -315,8 +319,10 @@ pub struct MachineState {
     pub os: Option<String>,
     /// The kernel.
     pub kernel: Option<String>,
+    /// Releases of Jetson Linux and JetPack and the power mode; `null` where it is no Jetson.
+    pub jetson: Option<Jetson>,
     /// Clock, temperature, throttling, load before, during and after the run; `null` if nothing watched.
-    pub record: Option<serde_json::Value>,
+    pub record: Option<Record>,
 }
 
 /// Something that makes the run's figures doubtful.

@@ -93,7 +93,9 @@ fn start_process(starter: &Starter) -> Result<ColdStart, String> {
     let output = output.map_err(|error| format!("{}: {error}", starter.program.display()))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
-        return Err(words.lines().next().unwrap_or("it ended without a word").to_owned());
+        let program = starter.program.display();
+        let silent = || format!("{program}: it ended without a word, {}", output.status);
+        return Err(words.lines().next().map_or_else(silent, str::to_owned));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("its answer is not understood: {error}"))
 }

@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::images::{self, Pictures, Tensor};
 use super::report::{ImageFacts, InputFacts, ModelFacts};
+use crate::profile::{self, Profile};
 
 /// Named classes of a result.
 const TOP: usize = 5;
@@ -144,6 +145,22 @@ impl Subject {
         Ok((engines?, model_facts))
     }
 
+    /// Where the time of a run goes, on the image that the first of `engines` ran last.
+    pub(super) fn profile(&self, options: &SessionOptions, engines: &[Running]) -> Result<Profile, Error> {
+        let Some(engine) = engines.first() else {
+            return Err(Error::demand("--streams", "1 or more", 0));
+        };
+        let subject = match self {
+            Self::Bundle(model) => profile::Subject::Bundle(model),
+            Self::Onnx(bytes) => profile::Subject::Onnx(bytes),
+        };
+        let tensor = engine.source.tensor(engine.next);
+        let mut logits = vec![0.0; engine.logits.len()];
+        Ok(profile::profile(subject, options, |session| {
+            tensor.run(session, &mut logits)
+        })?)
+    }
+
     fn engine(&self, session: Session, images: &Images) -> Result<Running, Error> {
         let source = match (self.model(), images) {
             (Some(model), Images::Pictures(pictures)) => {
@@ -213,6 +230,10 @@ pub(super) struct Running {
     logits: Vec<f32>,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one for each stream, never moved while times are taken"
+)]
 enum Source {
     Pictures {
         pictures: Arc<Pictures>,
@@ -223,6 +244,16 @@ enum Source {
         ranking: Ranking,
     },
     Tensors(Arc<Vec<Tensor>>),
+}
+
+impl Source {
+    /// The image that is prepared, or of those that need no preparation number `next`.
+    fn tensor(&self, next: usize) -> &Tensor {
+        match self {
+            Self::Pictures { prepared, .. } => prepared,
+            Self::Tensors(tensors) => &tensors[next % tensors.len()],
+        }
+    }
 }
 
 impl Engine for Running {
@@ -247,15 +278,9 @@ impl Engine for Running {
     }
 
     fn infer(&mut self) -> Result<(), RuntimeError> {
-        let tensor = match &self.source {
-            Source::Pictures { prepared, .. } => prepared,
-            Source::Tensors(tensors) => &tensors[self.next % tensors.len()],
-        };
+        let tensor = self.source.tensor(self.next);
         self.next = self.next.wrapping_add(1);
-        match tensor {
-            Tensor::Normalised(values) => self.session.run(values, &mut self.logits),
-            Tensor::Pixels(values) => self.session.run_u8(values, &mut self.logits),
-        }
+        tensor.run(&mut self.session, &mut self.logits)
     }
 
     fn postprocess(&mut self) -> Result<(), RuntimeError> {

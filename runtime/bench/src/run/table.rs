@@ -64,6 +64,9 @@ impl fmt::Display for RunReport {
             writeln!(f, "p90 by MLPerf's early stopping: {estimate:.3} ms")?;
         }
         self.write_memory(f)?;
+        if let Some(profile) = &self.profile {
+            write!(f, "\n{profile}\n")?;
+        }
         for mark in &self.marks {
             let head = if mark.strict { "mark" } else { "note" };
             write_wrapped(f, &format!("{head}, {}: ", mark.kind), &mark.text)?;

@@ -97,6 +97,7 @@ pub(crate) fn report(nanoseconds: impl IntoIterator<Item = u64>) -> RunReport {
             memory_bytes: None,
             os: None,
             kernel: None,
+            jetson: None,
             record: None,
         },
         marks: Vec::new(),

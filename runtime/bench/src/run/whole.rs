@@ -1,7 +1,7 @@
 //! A whole run: start, warm-up, timing, report.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use askd_runtime::{Engine as OnnxRuntime, Provider, Session, SessionOptions};
@@ -18,9 +18,12 @@ use super::start::{self, Starter};
 use super::statistics;
 use super::subject::{Feed, Running, Subject};
 use super::timing::{self, Plan, Recorder, Sample};
-use crate::machine::Machine;
+use crate::machine::{self, CpuSet, Machine, Root};
 use crate::measure::median;
+use crate::watch::{self, Record, Watch};
 
+/// Where this machine's files lie.
+const ROOT: &str = "/";
 /// Runs of nothing that tell what measuring itself takes.
 const EMPTY_RUNS: usize = 20_000;
 
@@ -67,6 +70,8 @@ pub struct Demand {
     pub plan: Plan,
     /// The rules' name.
     pub preset: Option<String>,
+    /// Whether to time each node of the graph as well, after the run.
+    pub profile: bool,
     /// Whether marks of the conditions end the run with exit code 4.
     pub strict: bool,
     /// How to measure cold starts; `None` not to.
@@ -97,8 +102,9 @@ pub fn run(demand: &Demand, progress: &mut dyn FnMut(&str)) -> Result<Outcome, E
     let mut marks = Vec::new();
     // opened once before anything takes long, so that a wrong demand is told at once
     let subject = Subject::open(&target.model, target.variant.as_deref())?;
+    let allowed = allowed_cores();
     let cores = confine::apply(target)?;
-    let machine = Machine::read(Path::new("/"));
+    let machine = Machine::read(ROOT.as_ref());
     let cold_start = demand.starter.as_ref().and_then(|starter| {
         progress("starting in processes of their own");
         let missing = |reason| {
@@ -122,12 +128,22 @@ pub fn run(demand: &Demand, progress: &mut dyn FnMut(&str)) -> Result<Outcome, E
         "timing for {} s or longer, {} runs or more",
         demand.plan.min_seconds, demand.plan.min_runs
     ));
+    let watch = watch(&allowed, &mut marks);
     let before = Held::now();
     timing::time(&demand.plan, &clock, &mut engines, &mut recorder)?;
     let after = Held::now();
+    let record = watch.map(Watch::stop);
     let samples = recorder.into_samples();
 
     marks.extend(marks_of(&warm_up, &demand.plan, &samples));
+    marks.extend(record.iter().flat_map(watch::marks).map(Mark::from));
+    let profile = match demand.profile {
+        true => {
+            progress("profiling the nodes");
+            Some(subject.profile(&target.options(), &engines)?)
+        }
+        false => None,
+    };
     let exit_code = if demand.strict && marks.iter().any(|mark| mark.strict) {
         4
     } else {
@@ -168,13 +184,13 @@ pub fn run(demand: &Demand, progress: &mut dyn FnMut(&str)) -> Result<Outcome, E
                 .map(|(before, after)| after as i64 - before as i64),
             samples_bytes,
         },
-        machine: MachineState::of(&machine),
+        machine: MachineState::of(&machine, record),
         marks,
         histogram: statistics::histogram(&samples),
         blocks: statistics::blocks(&samples),
         timeline: statistics::timeline(&samples),
         overhead_ns,
-        profile: None,
+        profile,
     };
     Ok(Outcome { report, samples })
 }
@@ -237,6 +253,18 @@ pub fn overhead(clock: &impl Clock) -> f64 {
     median(&times) as f64
 }
 
+/// Those that this process may run on; none where it is not told.
+fn allowed_cores() -> Vec<u32> {
+    let cores = machine::Cores::read(&Root::new(ROOT.as_ref()));
+    cores.allowed.as_ref().map(CpuSet::numbers).unwrap_or_default()
+}
+
+/// Watches the cores that this process is confined to, from another one of those that were `allowed` before.
+fn watch(allowed: &[u32], marks: &mut Vec<Mark>) -> Option<Watch> {
+    let missing = |error| marks.push(Mark::noted("watch", format!("the machine was not watched: {error}")));
+    Watch::start(ROOT.as_ref(), &[], allowed).map_err(missing).ok()
+}
+
 /// What the run itself shows of its conditions.
 fn marks_of(warm_up: &WarmUp, plan: &Plan, samples: &[Sample]) -> Vec<Mark> {
     let mut marks = Vec::new();
@@ -276,8 +304,18 @@ impl Mark {
     }
 }
 
+impl From<watch::Mark> for Mark {
+    fn from(mark: watch::Mark) -> Self {
+        Self {
+            kind: mark.kind.name().to_owned(),
+            strict: mark.kind.fails_strict(),
+            text: format!("{}: {}", mark.text, mark.mend),
+        }
+    }
+}
+
 impl MachineState {
-    fn of(machine: &Machine) -> Self {
+    fn of(machine: &Machine, record: Option<Record>) -> Self {
         let policies = machine.frequency.iter().flatten();
         let mut governors: Vec<_> = policies.filter_map(|policy| policy.governor.as_deref()).collect();
         governors.sort_unstable();
@@ -291,7 +329,8 @@ impl MachineState {
             memory_bytes: machine.memory.total_bytes,
             os: machine.system.os.clone(),
             kernel: machine.system.kernel.clone(),
-            record: None,
+            jetson: machine.jetson.clone(),
+            record,
         }
     }
 }
