@@ -60,6 +60,8 @@ pub type State = std::collections::BTreeMap<String, Weights>;
 pub struct Moment {
     /// Optimiser steps taken before this one.
     pub step: usize,
+    /// Epochs that were over before it.
+    pub epoch: usize,
     /// Share of the whole recipe done, `0..1`.
     pub progress: f64,
     /// Learning rate of this step.
@@ -73,6 +75,7 @@ impl Moment {
         let epochs = recipe.epochs as f64;
         Self {
             step,
+            epoch: step / batches.max(1),
             progress: epoch / epochs,
             rate: recipe.schedule.rate(epoch, epochs),
         }
