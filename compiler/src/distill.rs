@@ -4,6 +4,7 @@
 mod at;
 mod ca_mkd;
 mod chain;
+mod crd;
 mod criterion;
 mod divergence;
 mod dkd;
@@ -31,7 +32,8 @@ mod vid;
 
 pub use at::AttentionTransfer;
 pub use ca_mkd::ConfidenceAware;
-pub use criterion::{Criterion, Outputs, Seen, Term};
+pub use crd::Crd;
+pub use criterion::{Criterion, Outputs, Seen, Term, TrainingImages};
 pub use dkd::Dkd;
 pub use dml::{Dml, MutualLearning};
 pub use ebkd::EntropyBased;

@@ -3,15 +3,18 @@
 //!
 //! What is computed: `fixtures/distillation/README.md`.
 
-use askd_compiler::distill::{KnowledgeDistillation, Method};
+use askd_compiler::distill::{Crd, Criterion, KnowledgeDistillation, Method};
 use askd_compiler::train::Objective;
 use askd_compiler::weights::{HostTensor, Weights};
 use askd_tests::Random;
 
+use super::distillation_parity::CLASSES;
 use super::logit_parity::{PLAIN, check, of, teacher};
 
 /// Images of a batch, as in the fixtures.
 const BATCH: usize = 6;
+/// Training images, of which the batch has the first ones.
+const IMAGES: u32 = 10;
 
 /// A method's own tensors as the fixtures draw them.
 fn drawn(own: Weights) -> Weights {
@@ -21,6 +24,8 @@ fn drawn(own: Weights) -> Weights {
         let (low, high) = match name.as_str() {
             _ if tensor.shape.len() > 1 => (-bound, bound),
             name if name.ends_with(".weight") => (0.3, 0.7),
+            // of the first batch
+            name if name.starts_with("normaliser") => (0.0, 0.0),
             name if name.starts_with("log_scale") => (0.5, 1.5),
             _ => (-0.1, 0.1),
         };
@@ -31,13 +36,26 @@ fn drawn(own: Weights) -> Weights {
 }
 
 fn check_method(name: &str, student: &str, teachers: &[&str], terms: &[(&str, &str)]) {
-    let student = of(student, &|name| Some(format!("encoder.{name}")));
-    let teachers = teachers.iter().enumerate().map(|(m, name)| teacher(name, m)).collect();
     let criterion = Method::defaults(name)
         .and_then(|method| method.criterion(BATCH))
         .unwrap();
+    check_criterion(name, criterion, student, teachers, terms);
+}
+
+fn check_criterion(
+    name: &str,
+    criterion: Box<dyn Criterion>,
+    student: &str,
+    teachers: &[&str],
+    terms: &[(&str, &str)],
+) {
+    let student = of(student, &|name| Some(format!("encoder.{name}")));
+    let teachers = teachers.iter().enumerate().map(|(m, name)| teacher(name, m)).collect();
     let of_student = student.trained().clone();
     let mut objective = KnowledgeDistillation::new(criterion, PLAIN, student, teachers, 0).unwrap();
+    let classes: Vec<u32> = (0..IMAGES).map(|image| image % CLASSES as u32).collect();
+    objective.meet(&classes).unwrap();
+    objective.expect(&Vec::from_iter(0..BATCH as u32));
     let mut state = objective.state().unwrap();
     if let Some(own) = state.remove("criterion") {
         state.insert("criterion".to_owned(), drawn(own));
@@ -76,6 +94,15 @@ fn similarities() {
 #[test]
 fn information_of_larger_maps() {
     check_method("vid", "vgg8", &["resnet14"], &[KL, FEATURES]);
+}
+
+#[test]
+fn contrast_with_all_images_of_other_classes() {
+    let criterion = Crd {
+        negatives: 8,
+        ..Crd::default()
+    };
+    check_criterion("crd", Box::new(criterion), "resnet8", &["resnet14"], &[KL, FEATURES]);
 }
 
 #[test]

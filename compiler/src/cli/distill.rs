@@ -64,7 +64,7 @@ pub(super) struct RecipeArgs {
     /// Several teachers' projectors share their first two convolutions [default: false]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     shared_trunk: Option<bool>,
-    /// beta: weight of the feature loss, of the methods that have one [default: 1, for fitnet 100, at 1000, sp 3000, semckd 400,
+    /// beta: weight of the feature loss, of the methods that have one [default: 1, for fitnet 100, at 1000, sp 3000, crd 0.8, semckd 400,
     /// ca-mkd 50]
     #[arg(long, value_name = "BETA")]
     feature_weight: Option<f64>,

@@ -31,6 +31,14 @@ pub trait Criterion: std::fmt::Debug {
         Ok(())
     }
 
+    /// Adds what is kept of each of so many training images.
+    ///
+    /// # Errors
+    /// [`crate::Error::Tensor`].
+    fn meet(&self, _modules: &mut Modules, _images: usize) -> Result<()> {
+        Ok(())
+    }
+
     /// The terms for a batch.
     ///
     /// # Errors
@@ -49,8 +57,19 @@ pub struct Seen<'a> {
     pub networks: &'a [Network],
     /// Classes, u32 `(N)`.
     pub labels: &'a Tensor,
+    /// Which images these are.
+    pub images: TrainingImages<'a>,
     /// Where the run stands.
     pub at: &'a Moment,
+}
+
+/// The images of a batch among all that are trained with.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainingImages<'a> {
+    /// Position of each image of the batch in the training set, `(N)`.
+    pub positions: &'a [u32],
+    /// The class of every image of the training set.
+    pub classes: &'a [u32],
 }
 
 /// What one network gives for a batch.

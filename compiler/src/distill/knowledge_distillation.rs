@@ -3,7 +3,7 @@
 use askd_models::{Graph, LOGITS};
 use candle_core::Tensor;
 
-use super::criterion::{Criterion, Outputs, Seen};
+use super::criterion::{Criterion, Outputs, Seen, TrainingImages};
 use super::divergence::scalar;
 use super::modules::Modules;
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
@@ -24,6 +24,9 @@ pub struct KnowledgeDistillation {
     teachers: Vec<Network>,
     modules: Modules,
     optimizer: Sgd,
+    /// Classes of the training images, and the positions among them of those of the next step.
+    classes: Vec<u32>,
+    positions: Vec<u32>,
 }
 
 impl KnowledgeDistillation {
@@ -50,6 +53,8 @@ impl KnowledgeDistillation {
             student,
             teachers,
             modules,
+            classes: Vec::new(),
+            positions: Vec::new(),
         })
     }
 
@@ -80,6 +85,10 @@ impl Objective for KnowledgeDistillation {
             teachers,
             networks: &self.teachers,
             labels,
+            images: TrainingImages {
+                positions: &self.positions,
+                classes: &self.classes,
+            },
             at,
         };
         let label_loss = ops::cross_entropy(&logits, labels)?;
@@ -110,6 +119,15 @@ impl Objective for KnowledgeDistillation {
             times,
             ..StepReport::default()
         })
+    }
+
+    fn meet(&mut self, classes: &[u32]) -> Result<()> {
+        classes.clone_into(&mut self.classes);
+        self.criterion.meet(&mut self.modules, classes.len())
+    }
+
+    fn expect(&mut self, positions: &[u32]) {
+        positions.clone_into(&mut self.positions);
     }
 
     fn network(&mut self) -> &mut Network {

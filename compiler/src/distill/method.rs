@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionTransfer, ConfidenceAware, Criterion, Dkd, Dml, EntropyBased, FitNet, Imitation, Kd, SemCkd,
+    AttentionTransfer, ConfidenceAware, Crd, Criterion, Dkd, Dml, EntropyBased, FitNet, Imitation, Kd, SemCkd,
     SemanticCalibration, SharedHeadSettings, SimilarityPreserving, SoftmaxRegression, VariationalInformation, at,
     ca_mkd, sp, srrl, vid,
 };
@@ -25,6 +25,8 @@ pub enum Method {
     Sp(Imitation),
     /// Variational information distillation.
     Vid(Imitation),
+    /// Contrastive representation distillation.
+    Crd(Crd),
     /// Softmax regression representation learning.
     Srrl(Imitation),
     /// Cross-layer distillation with semantic calibration.
@@ -65,7 +67,7 @@ const fn facts(name: &'static str, source: &'static str, description: &'static s
 }
 
 /// Every method, `alone` first: the student on labels, which as a recipe is one without `[distillation]`.
-pub const METHODS: [MethodFacts; 15] = [
+pub const METHODS: [MethodFacts; 16] = [
     facts(
         "alone",
         "no teacher",
@@ -95,6 +97,11 @@ pub const METHODS: [MethodFacts; 15] = [
         "vid",
         "arXiv:1904.05835",
         "KD, and the student's maps tell as much as they can of the teacher's",
+    ),
+    facts(
+        "crd",
+        "arXiv:1910.10699",
+        "KD, and features of an image are nearer to the teacher's than to other classes'",
     ),
     facts(
         "srrl",
@@ -152,6 +159,7 @@ impl Method {
             "at" => Some(Self::At(Imitation::weighing(at::FEATURE_WEIGHT))),
             "sp" => Some(Self::Sp(Imitation::weighing(sp::FEATURE_WEIGHT))),
             "vid" => Some(Self::Vid(Imitation::weighing(vid::FEATURE_WEIGHT))),
+            "crd" => Some(Self::Crd(Crd::default())),
             "srrl" => Some(Self::Srrl(Imitation::weighing(srrl::FEATURE_WEIGHT))),
             "semckd" => Some(Self::Semckd(SemCkd::default())),
             "simkd" => Some(Self::Simkd(SharedHeadSettings::simkd())),
@@ -173,6 +181,7 @@ impl Method {
             Self::At(_) => "at",
             Self::Sp(_) => "sp",
             Self::Vid(_) => "vid",
+            Self::Crd(_) => "crd",
             Self::Srrl(_) => "srrl",
             Self::Semckd(_) => "semckd",
             Self::Simkd(_) => "simkd",
@@ -204,6 +213,7 @@ impl Method {
             Self::At(settings) => Box::new(AttentionTransfer(settings.clone())),
             Self::Sp(settings) => Box::new(SimilarityPreserving(settings.clone())),
             Self::Vid(settings) => Box::new(VariationalInformation(settings.clone())),
+            Self::Crd(settings) => Box::new(settings.clone()),
             Self::Srrl(settings) => Box::new(SoftmaxRegression(settings.clone())),
             Self::Semckd(settings) => Box::new(SemanticCalibration {
                 settings: settings.clone(),
@@ -241,6 +251,7 @@ impl Method {
             | Self::Vid(settings)
             | Self::Srrl(settings)
             | Self::CaMkd(settings) => settings.check(),
+            Self::Crd(settings) => settings.check(),
             Self::Semckd(settings) => settings.check(),
             Self::Dkd(settings) => settings.check(),
             Self::Dml(settings) => settings.check(),

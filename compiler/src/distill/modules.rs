@@ -1,4 +1,5 @@
-//! What a criterion trains beside the student: small networks and single tensors, none of which ships.
+//! What a criterion has beside the student: small networks and single tensors that are trained, and what it remembers. None of
+//! it ships.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 pub struct Modules {
     networks: BTreeMap<String, Network>,
     tensors: BTreeMap<String, Var>,
+    /// Tensors that no optimiser moves.
+    memories: BTreeMap<String, Tensor>,
     dtype: DType,
     device: Device,
     seed: u64,
@@ -26,6 +29,7 @@ impl Modules {
         Self {
             networks: BTreeMap::new(),
             tensors: BTreeMap::new(),
+            memories: BTreeMap::new(),
             dtype: student.dtype(),
             device: student.device(),
             seed,
@@ -60,6 +64,28 @@ impl Modules {
         Ok(tensor.as_tensor())
     }
 
+    /// The seed that they were made with.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Adds a tensor that no optimiser moves.
+    pub(super) fn add_memory(&mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
+        let tensor = Tensor::from_vec(values, shape, &self.device)?.to_dtype(self.dtype)?;
+        self.memories.insert(name.to_owned(), tensor);
+        Ok(())
+    }
+
+    /// Replaces such a tensor.
+    pub(super) fn set_memory(&mut self, name: &str, tensor: Tensor) {
+        self.memories.insert(name.to_owned(), tensor);
+    }
+
+    /// Such a tensor.
+    pub(super) fn memory(&self, name: &str) -> Result<&Tensor> {
+        self.memories.get(name).ok_or_else(|| unknown(name))
+    }
+
     /// Trained tensors by name.
     pub fn trained(&self) -> BTreeMap<String, Var> {
         let of_networks = self.networks.iter().flat_map(|(name, network)| {
@@ -82,6 +108,9 @@ impl Modules {
         for (name, var) in &self.tensors {
             weights.insert(name.clone(), to_host(var)?);
         }
+        for (name, tensor) in &self.memories {
+            weights.insert(name.clone(), to_host(tensor)?);
+        }
         Ok(weights)
     }
 
@@ -101,6 +130,10 @@ impl Modules {
             let host = weights.get(name).filter(|host| host.shape == var.dims());
             let host = host.ok_or_else(|| unknown(name))?;
             var.set(&from_host(host, var.as_tensor())?)?;
+        }
+        for (name, tensor) in &mut self.memories {
+            let host = weights.get(name).filter(|host| host.shape == tensor.dims());
+            *tensor = from_host(host.ok_or_else(|| unknown(name))?, tensor)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use askd_models::{LOGITS, NetworkConfig, build};
 use candle_core::{DType, Device, Tensor};
 
-use super::criterion::{Criterion, Outputs, Seen};
+use super::criterion::{Criterion, Outputs, Seen, TrainingImages};
 use super::divergence::scalar;
 use super::{KnowledgeDistillation, Modules};
 use crate::nn::{Network, PassMode, SgdConfig, initialise};
@@ -143,6 +143,10 @@ impl Looked {
             teachers: self.teachers.clone(),
             networks,
             labels: &self.labels,
+            images: TrainingImages {
+                positions: &[],
+                classes: &[],
+            },
             at: &moment(0),
         };
         let terms = criterion.terms(&seen, modules).unwrap();

@@ -41,8 +41,11 @@ impl Prepared {
         let test = recipe.data.load(Part::Test)?;
         let preprocess = recipe.preprocess()?;
         let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
+        let mut objective = objective(recipe, DType::F32, device)?;
+        let classes: Vec<u32> = (0..training.len()).map(|position| training.label(position)).collect();
+        objective.meet(&classes)?;
         Ok(Self {
-            objective: objective(recipe, DType::F32, device)?,
+            objective,
             validation: (!validation.is_empty()).then(|| plain(validation)),
             test: plain(test),
             training: Loader {
