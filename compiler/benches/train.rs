@@ -252,6 +252,7 @@ impl Case {
             Runner::Training(objective) => {
                 let at = Moment {
                     step: self.step,
+                    epoch: 0,
                     progress: 0.5,
                     rate: 0.05,
                 };

@@ -11,5 +11,6 @@ mod tape;
 
 pub use init::initialise;
 pub use network::{Network, PassMode};
+pub(crate) use network::{from_host, to_host};
 pub use sgd::{Sgd, SgdConfig};
 pub use tape::{Tape, record};

@@ -14,6 +14,15 @@ pub const FEATURES: &str = "features";
 /// It is [`FEATURES`] where nothing lies between the two, as in ResNets and VGG.
 pub const CLASSIFIER_MAP: &str = "classifier_map";
 
+/// Output name of the map that ends a stage, of which there are several: `stage.1` and on, the last of them [`FEATURES`].
+///
+/// They are what methods with intermediate layers read ([`Graph::stages`]). The map that a stage gives is taken after its last
+/// ReLU; MobileNetV2's blocks end without one.
+///
+/// Source: `feat[1:-1]` of the networks in github.com/HobbitLong/RepDistiller, which the codes of SimKD and ATSC share;
+/// `feat[0]` is the stem's map, `feat[-1]` the pooled vector.
+pub const STAGE: &str = "stage";
+
 /// Output name of the class scores before softmax.
 pub const LOGITS: &str = "logits";
 
@@ -118,6 +127,12 @@ impl Graph {
             name: name.to_owned(),
             available: self.outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// Names of the outputs that end a stage, the first stage's first: `stage.1`, `stage.2` and on.
+    pub fn stages(&self) -> Vec<String> {
+        let names = (1..).map(|stage| format!("{STAGE}.{stage}"));
+        names.take_while(|name| self.outputs.contains_key(name)).collect()
     }
 
     /// Node of a named output.
@@ -226,7 +241,8 @@ mod tests {
         let message = graph.output("embedding").unwrap_err().to_string();
         assert_eq!(
             message,
-            "graph \"resnet8\" has no output \"embedding\", it has: classifier_map, features, logits"
+            "graph \"resnet8\" has no output \"embedding\", it has: classifier_map, features, logits, \
+             stage.1, stage.2, stage.3"
         );
     }
 }

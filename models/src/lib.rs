@@ -29,7 +29,7 @@ pub use distilled::{
     without_projector,
 };
 pub use error::Error;
-pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId};
+pub use graph::{CLASSIFIER_MAP, FEATURES, Graph, LOGITS, Node, NodeId, STAGE};
 pub use op::{Conv2d, Epsilon, Op, Parameter, Role, Shape};
 pub use registry::{Network, NetworkConfig, build, networks};
 

@@ -10,7 +10,7 @@ mod shufflenet_v1_cifar;
 mod shufflenet_v2;
 mod vgg;
 
-use crate::{Graph, Network, NetworkConfig, Result};
+use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, Network, NetworkConfig, NodeId, Result, STAGE};
 use resnet_imagenet::Block;
 
 /// A family of networks with the arguments that tell its members apart.
@@ -62,6 +62,17 @@ impl Family {
             _ => 4,
         }
     }
+}
+
+/// A network with the outputs that every one has: the map of each stage, the last of which are the features, the map that
+/// its classifier pools, and that classifier's scores.
+fn finish(builder: GraphBuilder, stages: &[NodeId], classifier_map: NodeId, logits: NodeId) -> Graph {
+    let names: Vec<String> = (1..=stages.len()).map(|stage| format!("{STAGE}.{stage}")).collect();
+    let of_stages = names.iter().map(String::as_str).zip(stages.iter().copied());
+    let features = stages.last().map(|last| (FEATURES, *last));
+    let mut outputs: Vec<(&str, NodeId)> = of_stages.chain(features).collect();
+    outputs.extend([(CLASSIFIER_MAP, classifier_map), (LOGITS, logits)]);
+    builder.finish(&outputs)
 }
 
 const CIFAR_100: NetworkConfig = NetworkConfig {

@@ -112,6 +112,35 @@ mod tests {
         }
     }
 
+    /// Channels and pixels of `feat[1:-1]` in the published code, at 32x32.
+    #[test]
+    fn stages_are_those_of_the_published_code() {
+        let cases: [(&str, &[[usize; 2]]); 4] = [
+            ("resnet8x4", &[[64, 32], [128, 16], [256, 8]]),
+            ("resnet20", &[[16, 32], [32, 16], [64, 8]]),
+            ("vgg8", &[[128, 16], [256, 8], [512, 4], [512, 4]]),
+            ("mobilenetv2_0.5", &[[12, 16], [16, 8], [48, 4], [160, 2]]),
+        ];
+        let shapes = |graph: &Graph| -> Vec<Shape> {
+            let stages = graph.stages();
+            stages.iter().map(|name| graph.output(name).unwrap().shape).collect()
+        };
+        for (name, expected) in cases {
+            let graph = build(name, &NetworkConfig::new([3, 32, 32], 10)).unwrap();
+            let expected = expected
+                .iter()
+                .map(|[channels, side]| Shape::Map([*channels, *side, *side]));
+            assert_eq!(shapes(&graph), expected.collect::<Vec<_>>(), "{name}");
+        }
+        for network in networks() {
+            let graph = network.build(&NetworkConfig::new([3, 32, 32], 10)).unwrap();
+            let stages = graph.stages();
+            assert!(stages.len() >= 3, "{}", network.name);
+            let last = graph.output_id(&stages[stages.len() - 1]).unwrap();
+            assert_eq!(last, graph.output_id(FEATURES).unwrap(), "{}", network.name);
+        }
+    }
+
     #[test]
     fn names_are_unique() {
         let names: std::collections::HashSet<_> = networks().iter().map(|network| network.name).collect();

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod cli;
+mod criterion_parity;
 mod damage;
 mod damaged_data;
 mod distillation_parity;
@@ -9,6 +10,7 @@ mod estimate;
 mod export;
 mod gradients;
 mod logit_parity;
+mod methods;
 mod onnx_checker;
 mod passes;
 mod pilot;

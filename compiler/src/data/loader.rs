@@ -22,6 +22,8 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// Classes, N.
     pub labels: Vec<u32>,
+    /// Positions in the set, N.
+    pub positions: Vec<u32>,
 }
 
 impl Batch {
@@ -164,6 +166,7 @@ impl Loader {
         Ok(Batch {
             images,
             labels: positions.iter().map(|position| self.set.label(*position)).collect(),
+            positions: positions.iter().map(|position| *position as u32).collect(),
         })
     }
 }

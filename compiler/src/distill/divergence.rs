@@ -24,6 +24,17 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?)
 }
 
+/// Each row over its Euclidean norm; a row of zeros stays one, and has no gradient.
+///
+/// # Shapes
+/// - `rows`: `(N, D)`; returns the same
+///
+/// Source: `torch.nn.functional.normalize`, whose smallest norm is 1e-12.
+pub(super) fn unit_rows(rows: &Tensor) -> Result<Tensor> {
+    let squares = rows.sqr()?.sum_keepdim(1)?.maximum(1e-24)?;
+    Ok(rows.broadcast_div(&squares.sqrt()?)?)
+}
+
 /// A tensor of one element as a number.
 pub(super) fn scalar(x: &Tensor) -> Result<f64> {
     Ok(x.to_dtype(DType::F64)?.to_scalar::<f64>()?)
@@ -47,6 +58,17 @@ mod tests {
     fn value_is_that_of_the_formula() {
         let expected = 4.0 * (0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln());
         assert!((apart([5.0, 5.0], [2.0 * 3f64.ln(), 0.0], 2.0) - expected).abs() < 1e-14);
+    }
+
+    #[test]
+    fn a_row_of_zeros_is_no_division_by_zero() {
+        let rows = candle_core::Var::new(&[[3.0f64, 4.0], [0.0, 0.0]], &Device::Cpu).unwrap();
+        let unit = unit_rows(&rows).unwrap();
+        assert_eq!(unit.to_vec2::<f64>().unwrap(), [[0.6, 0.8], [0.0, 0.0]]);
+        let gradients = unit.sum_all().unwrap().backward().unwrap();
+        let gradient = gradients.get(&rows).unwrap().to_vec2::<f64>().unwrap();
+        assert!((gradient[0][0] - 0.8 * 0.04).abs() < 1e-12, "{gradient:?}");
+        assert!(gradient[1].iter().all(|value| value.is_finite()), "{gradient:?}");
     }
 
     #[test]

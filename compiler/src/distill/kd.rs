@@ -1,15 +1,12 @@
 //! Knowledge distillation from logits: from one teacher (KD) or from several, the divergences averaged (AVER).
 
-use askd_models::LOGITS;
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::divergence::{kl_of_samples, scalar};
-use super::settings::check_weights;
-use super::shared_head::exactly;
+use super::Modules;
+use super::criterion::{Criterion, Seen, Term};
+use super::divergence::kl_of_samples;
+use super::settings::{check_temperature, check_weights};
 use crate::Result;
-use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
-use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 
 /// Weights of `a CE(student, y) + b T^2 KL(teacher || student)`, the divergence a mean over batch and teachers.
 ///
@@ -39,7 +36,7 @@ impl Default for Kd {
 
 impl Kd {
     pub(super) fn check(&self) -> Result<()> {
-        super::settings::check_temperature(self.temperature)?;
+        check_temperature(self.temperature)?;
         check_weights(&[
             ("distillation_weight", self.distillation_weight),
             ("label_weight", self.label_weight),
@@ -47,117 +44,45 @@ impl Kd {
     }
 }
 
-/// A student with its own classifier, and frozen teachers whose logits it follows.
-///
-/// With several teachers the divergence is the mean of those from each (AVER; `AVERAGE_LOSS` of CA-MKD's code,
-/// arXiv:2201.00007), whose gradient is that of the divergence from their mean probabilities.
-#[derive(Debug)]
-pub struct KnowledgeDistillation {
-    settings: Kd,
-    student: Network,
-    optimizer: Sgd,
-    teachers: Vec<Network>,
-}
-
-impl KnowledgeDistillation {
-    /// Trains `student` on labels and the teachers' logits.
-    pub fn new(settings: Kd, optimizer: SgdConfig, student: Network, teachers: Vec<Network>) -> Self {
-        Self {
-            settings,
-            optimizer: Sgd::new(optimizer, student.trained().clone()),
-            student,
-            teachers,
-        }
-    }
-}
-
-impl Objective for KnowledgeDistillation {
-    fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
-        let (mut watch, mut times) = (Stopwatch::start(), StepTimes::default());
-        let (outputs, tape) = self.student.record(images, PassMode::Train, &[LOGITS])?;
-        let [logits] = exactly(outputs)?;
-        let label_loss = ops::cross_entropy(&logits, labels)?;
-        let student_ce = scalar(&label_loss)?;
-        let mut loss = (label_loss * self.settings.label_weight)?;
-        let (mut divergence, share) = (0.0, 1.0 / self.teachers.len() as f64);
-        for teacher in &mut self.teachers {
-            let [target] = exactly(teacher.forward(images, PassMode::Inference, &[LOGITS])?)?;
-            let apart = (kl_of_samples(&logits, &target, self.settings.temperature)?.mean_all()? * share)?;
-            divergence += scalar(&apart)?;
-            loss = (loss + (apart * self.settings.distillation_weight)?)?;
-        }
-        let mut networks = vec![(&mut self.student, PassMode::Train)];
-        networks.extend(self.teachers.iter_mut().map(|teacher| (teacher, PassMode::Inference)));
-        let value = finite_loss(&loss, at.step, &mut networks, images)?;
-        let correct = count_correct(&logits, labels)?;
-        watch.lap(&mut times.forward);
-        let gradients = Tape::gradients(&loss, [tape])?;
-        watch.lap(&mut times.backward);
-        let norm = self.optimizer.step(&gradients, at.rate, at.step)?;
-        watch.lap(&mut times.optimizer);
-        Ok(StepReport {
-            loss: value,
-            correct,
-            terms: vec![
-                ("student_ce", student_ce),
-                ("teacher_kl", divergence),
-                ("gradient_norm", norm),
-            ],
-            times,
-            ..StepReport::default()
-        })
+impl Criterion for Kd {
+    fn label_weight(&self) -> f64 {
+        self.label_weight
     }
 
-    fn network(&mut self) -> &mut Network {
-        &mut self.student
-    }
-
-    fn teachers(&mut self) -> Vec<&mut Network> {
-        self.teachers.iter_mut().collect()
-    }
-
-    fn state(&self) -> Result<State> {
-        Ok(State::from([
-            ("student".to_owned(), self.student.weights()?),
-            ("student_momentum".to_owned(), self.optimizer.state()?),
-        ]))
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.student.set_weights(group(state, "student")?)?;
-        self.optimizer
-            .restore(group(state, "student_momentum").unwrap_or(&Default::default()))
+    /// A term for each teacher: their mean has the gradient of the divergence from the teachers' mean probabilities (AVER;
+    /// `AVERAGE_LOSS` of CA-MKD's code, arXiv:2201.00007).
+    fn terms(&self, seen: &Seen, _: &mut Modules) -> Result<Vec<Term>> {
+        let share = 1.0 / seen.teachers.len() as f64;
+        let apart = seen.teachers.iter().map(|teacher| {
+            let of_samples = kl_of_samples(&seen.student.logits, &teacher.logits, self.temperature)?;
+            Ok(Term {
+                name: "teacher_kl",
+                value: (of_samples.mean_all()? * share)?,
+                weight: self.distillation_weight,
+            })
+        });
+        apart.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{SGD, batch, check_restore, moment, network, states};
-    use super::super::{Distillation, Method, Teacher, Weighting};
+    use super::super::testing::{check_restore, check_silence, network, states, taught};
+    use super::super::{Distillation, KnowledgeDistillation, Method, Teacher, Weighting};
     use super::*;
-    use crate::train::Supervised;
+    use crate::nn::Network;
 
     fn distilled(distillation_weight: f64, teachers: Vec<Network>) -> KnowledgeDistillation {
         let settings = Kd {
             distillation_weight,
             ..Kd::default()
         };
-        KnowledgeDistillation::new(settings, SGD, network("resnet8", 1), teachers)
+        taught(settings, teachers)
     }
 
     #[test]
     fn without_the_teachers_weight_it_is_plain_training() {
-        let mut alone = Supervised::new(network("resnet8", 1), SGD);
-        let mut distilled = distilled(0.0, vec![network("resnet14", 2)]);
-        for step in 0..3 {
-            let (images, labels) = batch(step);
-            let expected = alone.step(&images, &labels, &moment(step)).unwrap();
-            let got = distilled.step(&images, &labels, &moment(step)).unwrap();
-            assert_eq!((got.loss, got.correct), (expected.loss, expected.correct));
-        }
-        let (got, expected) = (distilled.state().unwrap(), alone.state().unwrap());
-        assert_eq!(got["student"], expected["network"]);
-        assert_eq!(got["student_momentum"], expected["momentum"]);
+        check_silence(distilled(0.0, vec![network("resnet14", 2)]));
     }
 
     #[test]

@@ -66,25 +66,29 @@ impl Distillation {
     /// [`Error::InvalidValue`].
     pub fn check(&self) -> Result<()> {
         self.method.check()?;
-        match (&self.method, self.teachers.len()) {
-            (Method::Dml(_), 0) => {}
-            (Method::Dml(_), count) => return Err(Error::invalid(TEACHERS, "none for method dml", count)),
-            (method, 0) => {
-                let expected = format!(
-                    "a teacher for method {}, by --teacher and --teacher-weights or in a recipe",
-                    method.name()
-                );
-                return Err(Error::invalid(TEACHERS, expected, "none"));
-            }
-            (Method::Kd(_) | Method::Simkd(_), count @ 2..) => {
-                let expected = format!("one for method {}", self.method.name());
-                return Err(Error::invalid(TEACHERS, expected, count));
-            }
+        let (name, count) = (self.method.name(), self.teachers.len());
+        let takes = self.method.teachers();
+        if !takes.contains(&count) {
+            let how = "by --teacher and --teacher-weights or in a recipe";
+            let expected = match (takes.start(), takes.end()) {
+                (_, 0) => format!("none for method {name}"),
+                (2.., _) => format!("two or more for method {name}, {how}"),
+                _ if count == 0 => format!("a teacher for method {name}, {how}"),
+                _ => format!("one for method {name}"),
+            };
+            let got = if count == 0 {
+                "none".to_owned()
+            } else {
+                count.to_string()
+            };
+            return Err(Error::invalid(TEACHERS, expected, got));
+        }
+        match (&self.method, count) {
             (Method::Simkd(settings), _) if settings.mode != Mode::SharedHead => {
                 let key = "distillation.method.mode";
                 return Err(Error::invalid(key, "shared-head for method simkd", "official-code"));
             }
-            (Method::Atsc(settings), count @ 2..) if settings.mode == Mode::OfficialCode => {
+            (Method::Atsc(settings), 2..) if settings.mode == Mode::OfficialCode => {
                 return Err(Error::invalid(TEACHERS, "one in mode official-code", count));
             }
             (Method::Simkd(settings) | Method::Atsc(settings), 1) if settings.shared_trunk => {
@@ -95,9 +99,10 @@ impl Distillation {
                 let key = "distillation.weighting";
                 return Err(Error::invalid(key, "uniform for a single teacher", "confidence"));
             }
-            (Method::Aver(_), _) if self.weighting == Weighting::Confidence => {
+            (Method::Atsc(_), _) => {}
+            (_, 2..) if self.weighting == Weighting::Confidence => {
                 let key = "distillation.weighting";
-                return Err(Error::invalid(key, "uniform for method aver", "confidence"));
+                return Err(Error::invalid(key, format!("uniform for method {name}"), "confidence"));
             }
             _ => {}
         }

@@ -24,8 +24,8 @@ use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 use crate::{Error, Result};
 
-pub(super) use self::teacher::{HEAD_TENSORS, head_of, trained_where};
-pub(super) use self::terms::{pooled_to, variance};
+pub(super) use self::teacher::{HEAD_TENSORS, head_of, head_tensors, trained_where};
+pub(super) use self::terms::{confidence, pooled_to, variance};
 pub use settings::{Adaptation, AdaptationDecay, Guard, Mode, Normalise, Projector, SharedHeadSettings};
 
 /// Student and projectors, and the teachers whose classifiers they share.

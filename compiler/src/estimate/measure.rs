@@ -99,6 +99,7 @@ pub(super) fn step_costs(run: &mut Prepared, recipe: &Recipe, device: &Device, s
         };
         let batch = batch?;
         let count = batch.len();
+        run.objective.expect(&batch.positions);
         let (images, labels) = tensors(batch, recipe.input, device)?;
         let data = asked.elapsed();
         let report = run.objective.step(&images, &labels, &stretch.at)?;

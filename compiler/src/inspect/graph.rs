@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use askd_models::{Graph, Op, Parameter, Shape};
+use askd_models::{Graph, LOGITS, Op, Parameter, Shape};
 use serde::Serialize;
 
 use super::table::{self, grouped};
@@ -87,7 +87,8 @@ pub fn inspect_graph(graph: &Graph) -> GraphReport {
         parameters: graph.parameter_count() as u64,
         macs: graph.macs() as u64,
         bytes: bytes(&graph.parameters()),
-        peak_memory_bytes: peak_memory_bytes(graph, FLOATS),
+        // of a pass to the logits: what only training reads is kept by none
+        peak_memory_bytes: peak_memory_bytes(&graph.keep_outputs(&[LOGITS]).unwrap_or_else(|_| graph.clone()), FLOATS),
     }
 }
 
@@ -196,7 +197,7 @@ mod tests {
                 .iter()
                 .map(|output| output.name.as_str())
                 .collect::<Vec<_>>(),
-            ["classifier_map", "features", "logits"]
+            ["classifier_map", "features", "logits", "stage.1", "stage.2", "stage.3"]
         );
     }
 
@@ -205,7 +206,7 @@ mod tests {
         let graph = build("resnet8", &NetworkConfig::new([1, 28, 28], 10)).unwrap();
         let report = inspect_graph(&graph);
         let text = report.to_string();
-        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 3 + 2);
+        assert_eq!(text.lines().count(), 2 + report.layers.len() + 1 + 6 + 2);
         assert!(text.contains("layer2.0.conv1"), "{text}");
         let stem = text.lines().find(|line| line.starts_with("conv1 ")).unwrap();
         let words: Vec<_> = stem.split_whitespace().collect();

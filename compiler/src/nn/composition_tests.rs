@@ -126,6 +126,7 @@ fn steps(mut objective: impl Objective, device: &Device) -> Values {
     for (step, progress) in [0.25, 0.5, 0.75].into_iter().enumerate() {
         let at = Moment {
             step,
+            epoch: 0,
             progress,
             rate: RATE,
         };

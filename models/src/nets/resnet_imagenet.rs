@@ -3,8 +3,9 @@
 //! Source: torchvision's `resnet.py`, whose checkpoints' parameter names these are. A bottleneck's stride is in its 3x3
 //! convolution ("ResNet v1.5").
 
+use super::finish;
 use super::resnet_cifar::residual_block;
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, Result};
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Op, Result};
 
 /// Width of the first stage; each later one doubles it.
 const WIDTH: usize = 64;
@@ -31,15 +32,17 @@ pub(super) fn build(name: &str, block: Block, blocks: [usize; 4], config: &Netwo
         padding: 1,
     };
     x = builder.push("maxpool", pool, &[x])?;
+    let mut ends = Vec::new();
     for (stage, count) in blocks.into_iter().enumerate() {
         for index in 0..count {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
             let name = format!("layer{}.{index}", stage + 1);
             x = residual(&mut builder, &name, x, block, WIDTH << stage, stride)?;
         }
+        ends.push(x);
     }
     let logits = builder.classifier("fc", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 fn residual(

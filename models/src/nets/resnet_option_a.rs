@@ -3,8 +3,9 @@
 //! Source: He et al. 2015, arXiv:1512.03385, section 4.2; checkpoint names (`conv1`, `layer1.0.conv1`, `linear`) and the
 //! place of the zero channels as in github.com/akamaster/pytorch_resnet_cifar10.
 
+use super::finish;
 use super::resnet_cifar::residual_block;
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, Op, Result};
+use crate::{Graph, GraphBuilder, NetworkConfig, Op, Result};
 
 const WIDTHS: [usize; 3] = [16, 32, 64];
 
@@ -14,6 +15,7 @@ pub(super) fn build(name: &str, depth: usize, config: &NetworkConfig) -> Result<
     let mut x = builder.conv("conv1", builder.input(), WIDTHS[0], 3, 1)?;
     x = builder.batch_norm("bn1", x)?;
     x = builder.relu("relu", x)?;
+    let mut ends = Vec::new();
     for (stage, width) in WIDTHS.into_iter().enumerate() {
         for block in 0..blocks {
             let block_name = format!("layer{}.{block}", stage + 1);
@@ -29,7 +31,8 @@ pub(super) fn build(name: &str, depth: usize, config: &NetworkConfig) -> Result<
             };
             x = residual_block(&mut builder, &block_name, x, shortcut, width, stride)?;
         }
+        ends.push(x);
     }
     let logits = builder.classifier("linear", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }

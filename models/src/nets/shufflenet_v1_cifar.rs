@@ -3,7 +3,8 @@
 //! Source: Zhang et al. 2017, arXiv:1707.01083; layout of the authors' code (RepDistiller's `ShuffleNetv1.py`), whose
 //! checkpoint's parameter names these are.
 
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, Result};
+use super::finish;
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Op, Result};
 
 /// Channels and blocks of each stage.
 const STAGES: [(usize, usize); 3] = [(240, 4), (480, 8), (960, 4)];
@@ -15,6 +16,7 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     let mut x = builder.conv("conv1", builder.input(), STEM, 1, 1)?;
     x = builder.batch_norm("bn1", x)?;
     x = builder.relu("relu", x)?;
+    let mut ends = Vec::new();
     for (stage, (channels, blocks)) in STAGES.into_iter().enumerate() {
         for block in 0..blocks {
             x = bottleneck(
@@ -25,9 +27,10 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
                 block == 0,
             )?;
         }
+        ends.push(x);
     }
     let logits = builder.classifier("linear", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 /// A block of `channels` out. The first of a stage halves the map, and has its pooled input beside what it computes.

@@ -3,7 +3,8 @@
 //! Source: Ma et al. 2018, arXiv:1807.11164, table 5; small images: the authors' code (RepDistiller's `ShuffleNetv2.py`), ImageNet:
 //! torchvision's `shufflenetv2.py`, whose checkpoints' parameter names these are.
 
-use crate::{CLASSIFIER_MAP, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, NodeId, Op, Result};
+use super::finish;
+use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Op, Result};
 
 /// Blocks of each stage, the one that halves the map included.
 const BLOCKS: [usize; 3] = [4, 8, 4];
@@ -16,6 +17,7 @@ pub(super) fn build_cifar(name: &str, widths: [usize; 3], config: &NetworkConfig
     let image = builder.input();
     let stem = Layer::new("conv1", "bn1").relu("relu");
     let mut x = stem.push(&mut builder, image, (STEM, 1, 1, 1))?;
+    let mut ends = Vec::new();
     for (stage, (width, blocks)) in widths.into_iter().zip(BLOCKS).enumerate() {
         for block in 0..blocks {
             let name = format!("layer{}.{block}", stage + 1);
@@ -28,13 +30,13 @@ pub(super) fn build_cifar(name: &str, widths: [usize; 3], config: &NetworkConfig
             };
             x = names.push(&mut builder, x, width, block == 0)?;
         }
+        ends.push(x);
     }
-    let features = x;
     x = Layer::new("conv2", "bn2")
         .relu("relu2")
         .push(&mut builder, x, (LAST, 1, 1, 1))?;
     let logits = builder.classifier("linear", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, features), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 /// For ImageNet: a 3x3 convolution and a pooling that quarter the map, and stages with these channels.
@@ -54,6 +56,7 @@ pub(super) fn build_imagenet(name: &str, widths: [usize; 3], config: &NetworkCon
         padding: 1,
     };
     x = builder.push("maxpool", pool, &[x])?;
+    let mut ends = Vec::new();
     for (stage, (width, blocks)) in widths.into_iter().zip(BLOCKS).enumerate() {
         for block in 0..blocks {
             let name = format!("stage{}.{block}", stage + 2);
@@ -65,12 +68,16 @@ pub(super) fn build_imagenet(name: &str, widths: [usize; 3], config: &NetworkCon
             };
             x = names.push(&mut builder, x, width, block == 0)?;
         }
+        ends.push(x);
     }
     x = layer("conv5", 0)
         .relu("conv5.2")
         .push(&mut builder, x, (LAST, 1, 1, 1))?;
+    // the published features are the last convolution's
+    ends.pop();
+    ends.push(x);
     let logits = builder.classifier("fc", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &ends, x, logits))
 }
 
 /// The names of a convolution, of the batch norm behind it, and of a ReLU, where there is one.

@@ -3,7 +3,8 @@
 //! Source: Simonyan and Zisserman 2014, arXiv:1409.1556, as written in `models/vgg.py` of github.com/HobbitLong/RepDistiller,
 //! which the codes of SimKD and ATSC share. Checkpoint names are that file's: `block0.0`, `block0.1`, `classifier`.
 
-use crate::{CLASSIFIER_MAP, Conv2d, FEATURES, Graph, GraphBuilder, LOGITS, NetworkConfig, Op, Result};
+use super::finish;
+use crate::{Conv2d, Graph, GraphBuilder, NetworkConfig, Op, Result};
 
 const WIDTHS: [usize; 5] = [64, 128, 256, 512, 512];
 /// Pixels a side from which a fourth pool halves the map, as for the original's images of 64x64.
@@ -14,7 +15,7 @@ pub(super) fn build(name: &str, depth: usize, config: &NetworkConfig) -> Result<
     let [_, height, width] = config.input;
     let pools = if height.min(width) < SIDE_OF_FOURTH_POOL { 3 } else { 4 };
     let mut builder = GraphBuilder::new(name, config.input);
-    let mut x = builder.input();
+    let (mut x, mut stages) = (builder.input(), Vec::new());
     for (block, width) in WIDTHS.into_iter().enumerate() {
         for convolution in 0..depth {
             let layer = |index| format!("block{block}.{}", 3 * convolution + index);
@@ -31,12 +32,16 @@ pub(super) fn build(name: &str, depth: usize, config: &NetworkConfig) -> Result<
             x = builder.batch_norm(&layer(1), x)?;
             x = builder.relu(&layer(2), x)?;
         }
+        // block 0 is the stem
+        if block > 0 {
+            stages.push(x);
+        }
         if block < pools {
             x = builder.max_pool(&format!("pool{block}"), x, 2, 2)?;
         }
     }
     let logits = builder.classifier("classifier", x, config.classes)?;
-    Ok(builder.finish(&[(FEATURES, x), (CLASSIFIER_MAP, x), (LOGITS, logits)]))
+    Ok(finish(builder, &stages, x, logits))
 }
 
 #[cfg(test)]

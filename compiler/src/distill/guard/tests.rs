@@ -52,10 +52,13 @@ fn batch() -> (Tensor, Tensor) {
 
 fn step(objective: &mut Guarded, step: usize, rate: f64) -> StepReport {
     let (images, labels) = batch();
-    let progress = step as f64 / STEPS as f64;
-    objective
-        .step(&images, &labels, &Moment { step, progress, rate })
-        .unwrap()
+    let at = Moment {
+        step,
+        epoch: 0,
+        progress: step as f64 / STEPS as f64,
+        rate,
+    };
+    objective.step(&images, &labels, &at).unwrap()
 }
 
 /// Networks and momenta, without what the guard keeps for itself.
@@ -160,6 +163,7 @@ fn nothing_trips_where_nothing_is_wrong_and_nothing_changes() {
         let progress = number as f64 / STEPS as f64;
         let at = Moment {
             step: number,
+            epoch: 0,
             progress,
             rate: RATE,
         };

@@ -112,6 +112,15 @@ pub(in crate::distill) fn trained_where(network: &Network, wanted: impl Fn(&str)
     trained.map(|(name, var)| (name.clone(), var.clone())).collect()
 }
 
+/// Weight `(K, C)` and bias `(K)` of a teacher's classifier, as constants.
+///
+/// # Errors
+/// As [`head_of`].
+pub(in crate::distill) fn head_tensors(teacher: &Network) -> Result<[Tensor; 2]> {
+    let head = head_of(teacher.graph())?;
+    Ok(HEAD_TENSORS.map(|tensor| teacher.trained()[&format!("{head}.{tensor}")].as_detached_tensor()))
+}
+
 /// Whether a tensor belongs to a layer.
 fn is_of(tensor: &str, layer: &str) -> bool {
     tensor.rsplit_once('.').is_some_and(|(prefix, _)| prefix == layer)

@@ -57,14 +57,8 @@ impl Shares {
         if weighting == Weighting::Uniform || count < 2 {
             return Ok(Self::Equal(count));
         }
-        let losses = logits
-            .iter()
-            .map(|logits| cross_entropy_of_samples(&logits.detach(), labels));
-        let losses = Tensor::stack(&losses.collect::<Result<Vec<_>>>()?, 0)?;
-        let softmax = losses.broadcast_sub(&losses.log_sum_exp(0)?.unsqueeze(0)?)?.exp()?;
-        let shares = ((1.0 - softmax)? / (count - 1) as f64)?;
-        let of_teacher = |m| Ok(shares.get(m)?.detach());
-        Ok(Self::OfSamples((0..count).map(of_teacher).collect::<Result<_>>()?))
+        let logits: Vec<Tensor> = logits.iter().map(|logits| logits.detach()).collect();
+        Ok(Self::OfSamples(confidence(&logits, labels)?))
     }
 
     /// The share of teacher `m`.
@@ -106,6 +100,17 @@ impl Shares {
         }
         total.sum()
     }
+}
+
+/// `(1 - softmax over teachers of CE) / (M - 1)` of each of two or more teachers, `(N)`; gradients flow to their logits.
+///
+/// Source: H. Zhang et al. 2022, arXiv:2201.00007, equation 3.
+pub(in crate::distill) fn confidence(logits: &[Tensor], labels: &Tensor) -> Result<Vec<Tensor>> {
+    let losses = logits.iter().map(|logits| cross_entropy_of_samples(logits, labels));
+    let losses = Tensor::stack(&losses.collect::<Result<Vec<_>>>()?, 0)?;
+    let softmax = losses.broadcast_sub(&losses.log_sum_exp(0)?.unsqueeze(0)?)?.exp()?;
+    let shares = ((1.0 - softmax)? / (logits.len() - 1) as f64)?;
+    (0..logits.len()).map(|m| Ok(shares.get(m)?)).collect()
 }
 
 /// L_F of one teacher, not normalised: mean over the batch of share times mean squared difference.

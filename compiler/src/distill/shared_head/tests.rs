@@ -73,6 +73,7 @@ fn batch() -> (Tensor, Tensor) {
 fn moment(step: usize, progress: f64) -> Moment {
     Moment {
         step,
+        epoch: 0,
         progress,
         rate: RATE,
     }

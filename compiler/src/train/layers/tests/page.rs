@@ -40,9 +40,10 @@ fn defaults(variant: &str) -> BTreeMap<String, Option<Value>> {
 #[test]
 fn the_page_tells_every_key_and_default() {
     let documented = documented();
-    let variants = ["default", "step", "kd", "aver", "dml", "simkd", "atsc", "official-code"];
-    let mut known: Vec<String> = variants
-        .iter()
+    let methods = METHODS[1..].iter().map(|method| method.name);
+    let mut known: Vec<String> = ["default", "step", "official-code"]
+        .into_iter()
+        .chain(methods)
         .flat_map(|variant| defaults(variant).into_keys())
         .collect();
     let mut told: Vec<String> = documented.iter().map(|(key, _)| key.clone()).collect();

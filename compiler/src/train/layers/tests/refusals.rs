@@ -94,7 +94,8 @@ fn values_of_another_type_are_named_with_what_is_taken() {
         ),
         (
             "distillation.method.name = \"magic\"",
-            "distillation.method.name: expected one of alone, kd, aver, dml, simkd, atsc, got \"magic\"",
+            "distillation.method.name: expected one of alone, kd, fitnet, at, sp, vid, crd, srrl, semckd, simkd, dkd, dml, \
+             aver, ebkd, ca-mkd, atsc, got \"magic\"",
         ),
         (
             "distillation.method.mode = \"shared\"",

@@ -1,0 +1,326 @@
+//! Contrastive representation distillation (CRD): the student's features of an image are near to the teacher's of it, and far from
+//! those of images of other classes.
+
+use askd_models::{CLASSIFIER_MAP, Graph};
+use candle_core::Tensor;
+use rand::seq::index::sample;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::chain::{Chain, map_of};
+use super::criterion::{Criterion, Seen, Term, TrainingImages};
+use super::divergence::{scalar, unit_rows};
+use super::settings::check_weights;
+use super::{Kd, Modules};
+use crate::nn::ops;
+use crate::{Error, Result};
+
+/// Added to a divisor.
+///
+/// Source: `crd/criterion.py` of github.com/HobbitLong/RepDistiller.
+const EPSILON: f64 = 1e-7;
+
+/// Weights of `a CE(student, y) + b T^2 KL(teacher || student) + beta L`, and how L contrasts images.
+///
+/// Both networks' pooled features go through a linear layer of their own, and over their norm: s and t. A memory keeps those of every
+/// training image as they last were. For an image, `P(u) = e^(u . s / tau) / Z` with u from the teacher's memory, Z a constant that
+/// the first batch gives. `L = -mean (ln D(positive) + sum over k negatives of ln (1 - D(negative)))`, `D = P / (P + k / n)` of
+/// n training images, plus the same with the networks exchanged. Positive is the image's own row, negatives are drawn among
+/// the images of other classes, once each where there are enough.
+///
+/// Source: Y. Tian et al. 2020, arXiv:1910.10699, section 3, as in `crd/` of github.com/HobbitLong/RepDistiller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crd {
+    /// Length of s and t, 1 or more.
+    pub embedding: usize,
+    /// k: negatives of an image, 1 or more.
+    pub negatives: usize,
+    /// tau: what products are divided by; above 0.
+    pub contrast_temperature: f64,
+    /// What a memory keeps of a row when it meets its image again, 0 to 1.
+    pub memory_momentum: f64,
+    /// beta: weight of the contrastive loss.
+    pub feature_weight: f64,
+    /// T: both networks' logits are divided by it before the softmax; above 0.
+    pub temperature: f64,
+    /// b: weight of the divergence from the teacher.
+    pub distillation_weight: f64,
+    /// a: weight of the cross-entropy on labels.
+    pub label_weight: f64,
+}
+
+impl Default for Crd {
+    /// 128 numbers, 16,384 negatives, tau 0.07 and a momentum of 0.5: `train_student.py` of the code of SimKD, as in
+    /// RepDistiller's; beta 0.8: their scripts; the rest as [`Kd`]'s.
+    fn default() -> Self {
+        let Kd {
+            temperature,
+            distillation_weight,
+            label_weight,
+        } = Kd::default();
+        Self {
+            embedding: 128,
+            negatives: 16_384,
+            contrast_temperature: 0.07,
+            memory_momentum: 0.5,
+            feature_weight: 0.8,
+            temperature,
+            distillation_weight,
+            label_weight,
+        }
+    }
+}
+
+impl Crd {
+    fn logits(&self) -> Kd {
+        Kd {
+            temperature: self.temperature,
+            distillation_weight: self.distillation_weight,
+            label_weight: self.label_weight,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        for (key, value) in [("embedding", self.embedding), ("negatives", self.negatives)] {
+            if value == 0 {
+                return Err(Error::invalid(format!("distillation.method.{key}"), "1 or more", 0));
+            }
+        }
+        if !(self.contrast_temperature.is_finite() && self.contrast_temperature > 0.0) {
+            let key = "distillation.method.contrast_temperature";
+            return Err(Error::invalid(key, "a positive number", self.contrast_temperature));
+        }
+        if !(0.0..=1.0).contains(&self.memory_momentum) {
+            let key = "distillation.method.memory_momentum";
+            return Err(Error::invalid(key, "0 to 1", self.memory_momentum));
+        }
+        check_weights(&[("feature_weight", self.feature_weight)])?;
+        self.logits().check()
+    }
+
+    /// `-mean (ln D(positive) + sum of ln (1 - D(negative)))`.
+    ///
+    /// # Shapes
+    /// - `products`: `(N, 1 + k)`, the positive's first; `normaliser`: a scalar
+    fn contrast(&self, products: &Tensor, normaliser: &Tensor, images: usize) -> Result<Tensor> {
+        let (count, columns) = products.dims2()?;
+        let noise = (columns - 1) as f64 / images as f64;
+        let p = (products / self.contrast_temperature)?
+            .exp()?
+            .broadcast_div(normaliser)?;
+        let least = (&p + (noise + EPSILON))?.log()?;
+        // ln (P / (P + noise)) and ln (noise / (P + noise))
+        let positive = p.narrow(1, 0, 1)?.log()?.sum_all()?;
+        let negatives = (count * (columns - 1)) as f64 * noise.ln();
+        Ok((((positive + negatives)? - least.sum_all()?)? * (-1.0 / count as f64))?)
+    }
+}
+
+/// What belongs to one of the two networks, by its name.
+const SIDES: [&str; 2] = ["student", "teacher"];
+
+fn memory(side: &str) -> String {
+    format!("memory.{side}")
+}
+
+fn normaliser(side: &str) -> String {
+    format!("normaliser.{side}")
+}
+
+impl Criterion for Crd {
+    fn label_weight(&self) -> f64 {
+        self.label_weight
+    }
+
+    fn student_outputs(&self, _: &Graph) -> Vec<String> {
+        vec![CLASSIFIER_MAP.to_owned()]
+    }
+
+    fn add_modules(&self, modules: &mut Modules, student: &Graph, teachers: &[&Graph]) -> Result<()> {
+        for (side, graph) in SIDES.iter().zip([student].iter().chain(teachers)) {
+            let channels = map_of(graph, CLASSIFIER_MAP)?[0];
+            let chain = Chain::new(side, [channels, 1, 1]).conv(self.embedding, 1, true)?;
+            modules.add_network(side, chain.finish())?;
+        }
+        Ok(())
+    }
+
+    /// The memories of so many images, which begin with random numbers.
+    fn meet(&self, modules: &mut Modules, images: usize) -> Result<()> {
+        let bound = (3.0 / self.embedding as f32).sqrt();
+        for (number, side) in SIDES.iter().enumerate() {
+            let mut rng = ChaCha8Rng::seed_from_u64(modules.seed());
+            rng.set_stream(u64::MAX - number as u64);
+            let values = (0..images * self.embedding).map(|_| rng.random_range(-bound..bound));
+            modules.add_memory(&memory(side), &[images, self.embedding], values.collect())?;
+            // 0 until the first batch
+            modules.add_memory(&normaliser(side), &[], vec![0.0])?;
+        }
+        Ok(())
+    }
+
+    fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
+        let mut terms = self.logits().terms(seen, modules)?;
+        let chosen = self.choose(&seen.images, modules.seed() ^ seen.at.step as u64)?;
+        let chosen = Tensor::from_vec(
+            chosen,
+            (seen.images.positions.len(), self.negatives + 1),
+            seen.labels.device(),
+        )?;
+        let mut embedded = Vec::new();
+        for (side, outputs) in SIDES.iter().zip(std::iter::once(&seen.student).chain(&seen.teachers)) {
+            let pooled = ops::adaptive_average_pool(&outputs.maps[0], 1, 1)?;
+            embedded.push(unit_rows(&modules.run(side, &pooled)?.flatten_from(1)?)?);
+        }
+        let images = seen.images.classes.len();
+        // each side against the other's memory
+        for (own, [side, other]) in embedded.iter().zip([[SIDES[0], SIDES[1]], [SIDES[1], SIDES[0]]]) {
+            let products = own.matmul(&modules.memory(&memory(other))?.t()?)?.gather(&chosen, 1)?;
+            let mut constant = modules.memory(&normaliser(side))?.clone();
+            if scalar(&constant)? == 0.0 {
+                let mean = (products.detach() / self.contrast_temperature)?.exp()?.mean_all()?;
+                constant = (mean * images as f64)?;
+                modules.set_memory(&normaliser(side), constant.clone());
+            }
+            terms.push(Term {
+                name: "feature_loss",
+                value: self.contrast(&products, &constant, images)?,
+                weight: self.feature_weight,
+            });
+        }
+        for (own, side) in embedded.iter().zip(SIDES) {
+            self.remember(&own.detach(), &seen.images, modules, &memory(side))?;
+        }
+        Ok(terms)
+    }
+}
+
+impl Crd {
+    /// For each image its own position and those of its negatives, one row after the other.
+    fn choose(&self, images: &TrainingImages, seed: u64) -> Result<Vec<u32>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut chosen = Vec::with_capacity(images.positions.len() * (self.negatives + 1));
+        // by class, so that those of other classes are all but one run
+        let mut order: Vec<u32> = (0..images.classes.len() as u32).collect();
+        order.sort_by_key(|position| images.classes[*position as usize]);
+        for &position in images.positions {
+            let class = |position: &u32| images.classes[*position as usize];
+            let own = class(&position);
+            let start = order.partition_point(|position| class(position) < own);
+            let end = order.partition_point(|position| class(position) <= own);
+            let others = order.len() - (end - start);
+            if others == 0 {
+                let expected = "training images of two or more classes for method crd";
+                return Err(Error::invalid("data", expected, "one class"));
+            }
+            let other = |index: usize| order[if index < start { index } else { index + end - start }];
+            chosen.push(position);
+            if self.negatives <= others {
+                chosen.extend(sample(&mut rng, others, self.negatives).into_iter().map(other));
+            } else {
+                chosen.extend((0..self.negatives).map(|_| other(rng.random_range(0..others))));
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Moves the rows of these images in a memory towards what they are now.
+    fn remember(&self, now: &Tensor, images: &TrainingImages, modules: &mut Modules, name: &str) -> Result<()> {
+        let rows = Tensor::new(images.positions, now.device())?;
+        let before = modules.memory(name)?;
+        let old = before.index_select(&rows, 0)?;
+        let mixed = ((&old * self.memory_momentum)? + (now * (1.0 - self.memory_momentum))?)?;
+        let index = rows.unsqueeze(1)?.broadcast_as(mixed.shape())?.contiguous()?;
+        let after = before.scatter(&index, &unit_rows(&mixed)?, 0)?;
+        modules.set_memory(name, after);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{check_restore, check_silence, network, taught};
+    use super::*;
+    use crate::train::Objective;
+
+    fn weighing(feature_weight: f64) -> Crd {
+        Crd {
+            embedding: 8,
+            negatives: 3,
+            feature_weight,
+            distillation_weight: 0.0,
+            ..Crd::default()
+        }
+    }
+
+    fn met(criterion: Crd) -> super::super::KnowledgeDistillation {
+        let mut objective = taught(criterion, vec![network("resnet14", 2)]);
+        objective.meet(&[0, 1, 2, 3, 0, 1, 2, 3, 3]).unwrap();
+        objective.expect(&[0, 1, 2, 3, 4, 5]);
+        objective
+    }
+
+    #[test]
+    fn negatives_are_of_other_classes() {
+        let classes = [0u32, 1, 1, 2, 0];
+        let images = TrainingImages {
+            positions: &[4, 1],
+            classes: &classes,
+        };
+        let chosen = weighing(1.0).choose(&images, 7).unwrap();
+        assert_eq!(chosen.len(), 8);
+        for row in chosen.chunks(4) {
+            let mut others = row[1..].to_vec();
+            others.sort_unstable();
+            others.dedup();
+            assert_eq!(others.len(), 3, "{row:?}");
+            assert!(
+                others
+                    .iter()
+                    .all(|other| classes[*other as usize] != classes[row[0] as usize])
+            );
+        }
+        assert_eq!((chosen[0], chosen[4]), (4, 1));
+        // more than there are: some twice
+        let many = Crd {
+            negatives: 20,
+            ..weighing(1.0)
+        };
+        assert_eq!(many.choose(&images, 7).unwrap().len(), 42);
+        let alone = TrainingImages {
+            positions: &[0],
+            classes: &[1, 1],
+        };
+        assert!(many.choose(&alone, 7).is_err());
+    }
+
+    #[test]
+    fn a_memory_keeps_the_rows_of_its_images() {
+        let mut objective = met(weighing(1.0));
+        let before = objective.state().unwrap()["criterion"].clone();
+        let (images, labels) = super::super::testing::batch(0);
+        let moment = super::super::testing::moment(0);
+        objective.step(&images, &labels, &moment).unwrap();
+        let after = &objective.state().unwrap()["criterion"];
+        for side in SIDES {
+            let (before, after) = (&before[&memory(side)].data, &after[&memory(side)].data);
+            for (row, (before, after)) in before.chunks(8).zip(after.chunks(8)).enumerate() {
+                assert_eq!(before != after, row < 6, "row {row}");
+                let norm = after.iter().map(|value| value * value).sum::<f32>().sqrt();
+                assert!(row >= 6 || (norm - 1.0).abs() < 1e-5, "{norm}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_its_weight_it_is_plain_training() {
+        check_silence(met(weighing(0.0)));
+    }
+
+    #[test]
+    fn a_restored_run_goes_on_to_the_same_bits() {
+        check_restore(|| met(weighing(0.5)));
+    }
+}
