@@ -12,7 +12,8 @@ use crate::nn::ops;
 
 /// beta of the published scripts.
 ///
-/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in github.com/HobbitLong/RepDistiller.
+/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in `mdistiller/engine/cfg.py` of
+/// github.com/megvii-research/mdistiller.
 pub(super) const FEATURE_WEIGHT: f64 = 1000.0;
 
 /// `L = sum over stages of mean (A(student) - A(teacher))^2`, with attention A a map's mean square over channels, over its

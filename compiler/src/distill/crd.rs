@@ -53,7 +53,7 @@ pub struct Crd {
 
 impl Default for Crd {
     /// 128 numbers, 16,384 negatives, tau 0.07 and a momentum of 0.5: `train_student.py` of the code of SimKD, as in
-    /// RepDistiller's; beta 0.8: their scripts; the rest as [`Kd`]'s.
+    /// RepDistiller's; beta 0.8: `scripts/run_distill.sh` of the former; the rest as [`Kd`]'s.
     fn default() -> Self {
         let Kd {
             temperature,

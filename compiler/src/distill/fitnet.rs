@@ -35,7 +35,8 @@ pub struct FitNet {
 }
 
 impl Default for FitNet {
-    /// Hint layer 2 and beta 100: RepDistiller's published script; the rest as [`Kd`]'s.
+    /// Hint layer 2: `train_student.py` of RepDistiller; beta 100: `scripts/run_distill.sh` of SimKD's code; the rest as
+    /// [`Kd`]'s.
     fn default() -> Self {
         let Kd {
             temperature,

@@ -11,7 +11,8 @@ use crate::nn::ops;
 
 /// beta of the published scripts.
 ///
-/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in github.com/HobbitLong/RepDistiller.
+/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in `mdistiller/engine/cfg.py` of
+/// github.com/megvii-research/mdistiller.
 pub(super) const FEATURE_WEIGHT: f64 = 3000.0;
 
 /// `L = mean (G(student) - G(teacher))^2`, with G the products of a batch's last maps with each other, each row over its norm.

@@ -10,7 +10,8 @@ use crate::Result;
 
 /// beta of the published scripts.
 ///
-/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in github.com/HobbitLong/RepDistiller.
+/// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, as in `mdistiller/engine/cfg.py` of
+/// github.com/megvii-research/mdistiller.
 pub(super) const FEATURE_WEIGHT: f64 = 1.0;
 
 /// Variance of each channel's guess at the beginning, and the least there can be.
