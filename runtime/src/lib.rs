@@ -55,8 +55,8 @@ pub use crate::golden::{GOLDEN_FILE, GoldenData, SelfTest};
 pub use crate::image::{Image, PixelFormat};
 pub use crate::interface::Interface;
 pub use crate::manifest::{
-    Accuracy, Batch, ElementType, Golden, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize, ResizeMethod, SCHEMA,
-    Variant,
+    Accuracy, Batch, ElementType, Golden, Input, Layout, MANIFEST_FILE, Manifest, Output, Resize, ResizeMethod,
+    ResizeSize, SCHEMA, Variant,
 };
 pub use crate::model::Model;
 pub use crate::onnx::{OnnxGraph, OnnxNode, OnnxVersions};

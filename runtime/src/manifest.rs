@@ -111,11 +111,40 @@ impl fmt::Display for ElementType {
 pub struct Resize {
     /// The filter; only [`ResizeMethod::BilinearAntialias`].
     pub method: ResizeMethod,
-    /// `[height, width]` in pixels that the whole image is scaled to (its proportions are not kept).
-    pub size: [usize; 2],
+    /// What the whole image is scaled to.
+    pub size: ResizeSize,
     /// `[height, width]` in pixels of the centre that is cut out afterwards; absent where nothing is cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
+}
+
+/// What the whole image is scaled to, as torchvision's `Resize` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected [height, width], or the length of the shorter side, in pixels"
+)]
+pub enum ResizeSize {
+    /// `[height, width]` in pixels; the image's proportions are not kept.
+    Exactly([usize; 2]),
+    /// Length of the shorter side, in pixels; the image's proportions are kept, and the longer side is rounded down.
+    ShorterSide(usize),
+}
+
+impl ResizeSize {
+    /// `[height, width]` that an image of `height` by `width` pixels, neither of them 0, is scaled to.
+    ///
+    /// Source: torchvision `_compute_resized_output_size`.
+    pub fn of(self, [height, width]: [usize; 2]) -> [usize; 2] {
+        match self {
+            Self::Exactly(size) => size,
+            Self::ShorterSide(shorter) => {
+                // in 128 bits: the product of two sides fits whatever the machine's words
+                let scaled = |side: usize| (shorter as u128 * side as u128 / height.min(width).max(1) as u128) as usize;
+                [scaled(height), scaled(width)]
+            }
+        }
+    }
 }
 
 /// Resampling filter.
@@ -336,7 +365,7 @@ pub(crate) mod tests {
                 std: vec![0.229, 0.224, 0.225],
                 resize: Resize {
                     method: ResizeMethod::BilinearAntialias,
-                    size: [4, 4],
+                    size: ResizeSize::Exactly([4, 4]),
                     crop: None,
                 },
             },
@@ -382,7 +411,7 @@ pub(crate) mod tests {
     #[test]
     fn text_round_trips() {
         let mut manifest = sample();
-        manifest.input.resize.size = [6, 5];
+        manifest.input.resize.size = ResizeSize::Exactly([6, 5]);
         manifest.input.resize.crop = Some([4, 4]);
         manifest.provenance.insert("seed".into(), 3.into());
         let text = manifest.to_json().unwrap();
@@ -400,13 +429,41 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_size_is_a_pair_or_the_shorter_side() {
+        let mut manifest = sample();
+        let resize = &mut manifest.input.resize;
+        (resize.size, resize.crop) = (ResizeSize::ShorterSide(5), Some([4, 4]));
+        let text = manifest.to_json().unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["input"]["resize"]["size"], 5);
+        assert_eq!(Manifest::from_json(text.as_bytes()).unwrap(), manifest);
+        let error = Manifest::from_json(text.replace("\"size\": 5,", "\"size\": [5],").as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("expected [height, width], or"), "{error}");
+    }
+
+    /// By hand, from torchvision's `int(size * long / short)`.
+    #[test]
+    fn the_longer_side_is_rounded_down() {
+        for (image, scaled) in [
+            ([500, 375], [341, 256]),
+            ([375, 500], [256, 341]),
+            ([1, 3], [256, 768]),
+            ([256, 300], [256, 300]),
+            ([700, 700], [256, 256]),
+        ] {
+            assert_eq!(ResizeSize::ShorterSide(256).of(image), scaled);
+        }
+        assert_eq!(ResizeSize::Exactly([4, 5]).of([7, 9]), [4, 5]);
+    }
+
+    #[test]
     fn the_type_of_elements_is_told_for_pixels_only() {
         let value: Value = serde_json::from_str(&sample().to_json().unwrap()).unwrap();
         assert!(value["input"].get("data_type").is_none());
         let mut manifest = sample();
         manifest.input = manifest.input.of_pixels();
         manifest.input.shape = [3, 4, 5];
-        manifest.input.resize.size = [4, 5];
+        manifest.input.resize.size = ResizeSize::Exactly([4, 5]);
         let text = manifest.to_json().unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(

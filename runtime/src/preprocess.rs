@@ -4,7 +4,7 @@
 
 use crate::error::Error;
 use crate::image::Image;
-use crate::manifest::Input;
+use crate::manifest::{Input, ResizeSize};
 
 mod axis;
 mod scaling;
@@ -18,6 +18,7 @@ use scaling::Scaling;
 /// 1. channels: gray becomes RGB by repetition; RGB becomes gray by ITU-R BT.601 luma, rounded to `0..=255`
 /// 2. resize to [`Resize::size`](crate::Resize::size): triangle filter, half-pixel centres, widened when shrinking; in
 ///    f32 without rounding in between; skipped where the image has that size already
+///    (with the shorter side given: rounded down in the longer one)
 /// 3. centre crop to [`Resize::crop`](crate::Resize::crop), if there is one
 /// 4. `(p / 255 - mean) / std`, for each channel, in f32; for pixels, p rounded to `0..=255`
 ///
@@ -28,8 +29,8 @@ pub struct Preprocess {
     channels: usize,
     height: usize,
     width: usize,
-    /// `[height, width]` that the whole image is scaled to.
-    size: [usize; 2],
+    /// What the whole image is scaled to.
+    resized: ResizeSize,
     mean: Vec<f32>,
     std: Vec<f32>,
     /// For each channel, what becomes of each of the 256 pixel values: the unscaled case, without arithmetic.
@@ -45,7 +46,6 @@ impl Preprocess {
     pub fn new(input: &Input) -> Result<Self, Error> {
         input.validate()?;
         let [channels, height, width] = input.shape;
-        let size = input.resize.size;
         let mut table = vec![[0.0; 256]; channels];
         for ((table, &mean), &std) in table.iter_mut().zip(&input.mean).zip(&input.std) {
             for (entry, pixel) in table.iter_mut().zip(0u8..=255) {
@@ -56,17 +56,22 @@ impl Preprocess {
             channels,
             height,
             width,
-            size,
+            resized: input.resize.size,
             mean: input.mean.clone(),
             std: input.std.clone(),
             table,
-            scaling: Scaling::new(size, input.shape),
+            scaling: Scaling::new(input.shape),
         })
     }
 
     /// Elements of the result: C*H*W.
     pub fn elements(&self) -> usize {
         self.channels * self.height * self.width
+    }
+
+    /// `[height, width]` of the result.
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
     }
 
     /// Preprocesses `image` into `output`.
@@ -84,11 +89,13 @@ impl Preprocess {
                 found: output.len(),
             });
         }
-        if [image.height(), image.width()] == self.size {
+        let own = [image.height(), image.width()];
+        let size = self.resized.of(own);
+        if own == size {
             self.copy(image, output);
         } else {
             let plane = self.height * self.width;
-            self.scaling.apply(image, |channel, at, pixel| {
+            self.scaling.apply(image, size, |channel, at, pixel| {
                 output[channel * plane + at] = normalise(pixel, self.mean[channel], self.std[channel]);
             });
         }
@@ -113,12 +120,14 @@ impl Preprocess {
                 found: output.len(),
             });
         }
-        if [image.height(), image.width()] == self.size {
+        let own = [image.height(), image.width()];
+        let size = self.resized.of(own);
+        if own == size {
             self.copy_u8(image, output);
         } else {
             let channels = self.channels;
             // a conversion to u8 keeps within its range
-            self.scaling.apply(image, |channel, at, pixel| {
+            self.scaling.apply(image, size, |channel, at, pixel| {
                 output[at * channels + channel] = (pixel + 0.5) as u8
             });
         }
@@ -129,8 +138,8 @@ impl Preprocess {
     fn copy(&self, image: &Image<'_>, output: &mut [f32]) {
         let stride = image.format().channels();
         let (top, left) = (
-            axis::crop_offset(self.size[0], self.height),
-            axis::crop_offset(self.size[1], self.width),
+            axis::crop_offset(image.height(), self.height),
+            axis::crop_offset(image.width(), self.width),
         );
         let planes = output.chunks_exact_mut(self.height * self.width);
         for (channel, (plane, table)) in planes.zip(&self.table).enumerate() {
@@ -148,8 +157,8 @@ impl Preprocess {
     fn copy_u8(&self, image: &Image<'_>, output: &mut [u8]) {
         let stride = image.format().channels();
         let (top, left) = (
-            axis::crop_offset(self.size[0], self.height),
-            axis::crop_offset(self.size[1], self.width),
+            axis::crop_offset(image.height(), self.height),
+            axis::crop_offset(image.width(), self.width),
         );
         let source_rows = image.pixels().chunks_exact(image.width() * stride).skip(top);
         for (row, source) in output.chunks_exact_mut(self.width * self.channels).zip(source_rows) {
@@ -203,7 +212,7 @@ mod tests {
             std: [0.229, 0.224, 0.225][..channels].to_vec(),
             resize: Resize {
                 method: ResizeMethod::BilinearAntialias,
-                size,
+                size: ResizeSize::Exactly(size),
                 crop,
             },
         }
@@ -307,6 +316,26 @@ mod tests {
                 .map(|(y, x)| whole[(y + top) * size[1] + x + left])
                 .collect();
             assert_eq!(cropped, want, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn the_shorter_side_keeps_the_proportions() {
+        let mut input = contract(1, [6, 6], Some([4, 4]));
+        input.resize.size = ResizeSize::ShorterSide(6);
+        (input.mean, input.std) = (vec![0.0], vec![1.0 / 255.0]);
+        let mut preprocess = Preprocess::new(&input).unwrap();
+        for (own, scaled) in [
+            ([9, 12], [6, 8]),
+            ([13, 9], [8, 6]),
+            ([6, 11], [6, 11]),
+            ([3, 3], [6, 6]),
+        ] {
+            let bytes = ramp(own[0], own[1]);
+            let image = Image::new(&bytes, own[0], own[1], PixelFormat::Gray8).unwrap();
+            let mut got = vec![f32::NAN; 16];
+            preprocess.apply(&image, &mut got).unwrap();
+            assert_eq!(got, pixels(&image, 1, scaled, Some([4, 4])), "{own:?}");
         }
     }
 

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use askd_runtime::{
-    Batch, Error, GoldenData, Image, Model, Optimisation, PixelFormat, Preprocess, Provider, Session, SessionOptions,
-    top_k,
+    Batch, Error, GoldenData, Image, Model, Optimisation, PixelFormat, Preprocess, Provider, ResizeSize, Session,
+    SessionOptions, top_k,
 };
 use common::{CLASSES, DYNAMIC, ELEMENTS, FIXED, assert_close, bundle, images, reference, require_engine};
 
@@ -220,7 +220,7 @@ fn a_model_that_is_not_the_manifests_is_refused() {
     assert_eq!(
         refusal(bundle(FIXED, Batch::One, |manifest, golden| {
             manifest.input.shape = [3, 2, 8];
-            manifest.input.resize.size = [2, 8];
+            manifest.input.resize.size = ResizeSize::Exactly([2, 8]);
             *golden = GoldenData::new([2, 3, 2, 8], golden.input().to_vec(), golden.output().to_vec()).unwrap();
         })),
         "model: input: expected (C, H, W) = [3, 2, 8], got (C, H, W) = [3, 4, 4]"

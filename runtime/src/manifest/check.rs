@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Accuracy, ElementType, Golden, Input, Layout, Manifest, SCHEMA, Variant};
+use super::{Accuracy, ElementType, Golden, Input, Layout, Manifest, ResizeSize, SCHEMA, Variant};
 use crate::error::Error;
 use crate::text::quoted;
 
@@ -107,7 +107,8 @@ pub(super) fn input(input: &Input) -> Result<(), Error> {
             std,
         )?;
     }
-    let size = input.resize.size;
+    // the smallest that an image can be scaled to
+    let size = input.resize.size.of([1, 1]);
     let sides = size.iter().all(|side| (1..=MAX_SIDE).contains(side));
     rule(
         sides,
@@ -126,7 +127,11 @@ pub(super) fn input(input: &Input) -> Result<(), Error> {
     }
     let (field, result) = match input.resize.crop {
         Some(crop) => ("input.resize.crop", crop),
-        None => ("input.resize.size", size),
+        None => {
+            let whole = matches!(input.resize.size, ResizeSize::Exactly(_));
+            rule(whole, "input.resize.crop", "a crop where proportions are kept", "none")?;
+            ("input.resize.size", size)
+        }
     };
     let wanted = [height, width];
     rule(
@@ -256,10 +261,20 @@ mod tests {
         assert_eq!(broken(|m| m.input.std.push(1.0)), "input.std");
         assert_eq!(broken(|m| m.input.std[0] = 0.0), "input.std");
         assert_eq!(broken(|m| m.input.std[2] = f32::INFINITY), "input.std");
-        assert_eq!(broken(|m| m.input.resize.size = [0, 4]), "input.resize.size");
-        assert_eq!(broken(|m| m.input.resize.size = [5, 4]), "input.resize.size");
+        assert_eq!(
+            broken(|m| m.input.resize.size = ResizeSize::Exactly([0, 4])),
+            "input.resize.size"
+        );
+        assert_eq!(
+            broken(|m| m.input.resize.size = ResizeSize::Exactly([5, 4])),
+            "input.resize.size"
+        );
         assert_eq!(broken(|m| m.input.resize.crop = Some([5, 4])), "input.resize.crop");
         assert_eq!(broken(|m| m.input.resize.crop = Some([3, 4])), "input.resize.crop");
+        for side in [0, 3, 4, 65_537] {
+            let shorter = |m: &mut Manifest| m.input.resize.size = ResizeSize::ShorterSide(side);
+            assert!(broken(shorter).starts_with("input.resize"), "{side} without a crop");
+        }
         assert_eq!(broken(|m| m.output.classes = 0), "output.classes");
         assert_eq!(broken(|m| m.output.classes = 3), "labels");
         assert_eq!(broken(|m| m.labels.clear()), "labels");

@@ -6,34 +6,33 @@
 /// The weights that make each wanted pixel along one axis.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
-    /// Pixels the whole image is scaled to.
-    size: usize,
     /// Pixels of the centre that are wanted.
     wanted: usize,
-    /// Pixels of the image the weights below are for; 0 before the first.
+    /// Pixels of the image the weights below are for, and those it is scaled to; 0 before the first.
     input: usize,
+    size: usize,
     /// For each wanted pixel: the first source pixel, and where its weights start.
     starts: Vec<(usize, usize)>,
     weights: Vec<f32>,
 }
 
 impl Axis {
-    pub(super) fn new(size: usize, wanted: usize) -> Self {
+    pub(super) fn new(wanted: usize) -> Self {
         Self {
-            size,
             wanted,
             input: 0,
+            size: 0,
             starts: Vec::new(),
             weights: Vec::new(),
         }
     }
 
-    /// Makes the weights for images of `input` pixels along this axis, unless they are there.
-    pub(super) fn prepare(&mut self, input: usize) {
-        if self.input == input {
+    /// Makes the weights for images of `input` pixels along this axis, scaled to `size`, unless they are there.
+    pub(super) fn prepare(&mut self, input: usize, size: usize) {
+        if (self.input, self.size) == (input, size) {
             return;
         }
-        self.input = input;
+        (self.input, self.size) = (input, size);
         self.starts.clear();
         self.weights.clear();
         let scale = input as f64 / self.size as f64;
@@ -76,8 +75,8 @@ mod tests {
     fn weights_sum_to_one_and_stay_inside() {
         for input in [1, 2, 3, 7, 32, 100, 1001] {
             for size in [1, 2, 5, 32, 224] {
-                let mut axis = Axis::new(size, size);
-                axis.prepare(input);
+                let mut axis = Axis::new(size);
+                axis.prepare(input, size);
                 for place in 0..size {
                     let (first, weights) = axis.taps(place);
                     assert!(first + weights.len() <= input && !weights.is_empty());
@@ -93,8 +92,8 @@ mod tests {
     #[test]
     fn halving_by_hand() {
         // Centre 1, support 2: distances 0.5, 0.5, 1.5 of pixels 0, 1, 2 give 0.75, 0.75, 0.25 of 1.75.
-        let mut axis = Axis::new(2, 2);
-        axis.prepare(4);
+        let mut axis = Axis::new(2);
+        axis.prepare(4, 2);
         let (first, weights) = axis.taps(0);
         assert_eq!(first, 0);
         for (got, want) in weights.iter().zip([3.0 / 7.0, 3.0 / 7.0, 1.0 / 7.0]) {

@@ -16,23 +16,23 @@ pub(super) struct Scaling {
 }
 
 impl Scaling {
-    /// Scales to `size`, `[height, width]`, of which the centre of `shape`, `[C, H, W]`, is wanted.
-    pub(super) fn new(size: [usize; 2], shape: [usize; 3]) -> Self {
+    /// Scales to sizes of which the centre of `shape`, `[C, H, W]`, is wanted.
+    pub(super) fn new(shape: [usize; 3]) -> Self {
         let [_, height, width] = shape;
         Self {
             shape,
-            rows: Axis::new(size[0], height),
-            columns: Axis::new(size[1], width),
+            rows: Axis::new(height),
+            columns: Axis::new(width),
             scratch: Vec::new(),
         }
     }
 
-    /// Scales in height into the scratch row, then in width, one row of the result after the other: the memory is one row of
+    /// Scales the whole image to `size`, `[height, width]`: in height into the scratch row, then in width, one row of the result after the other: the memory is one row of
     /// the image, however large the image. `put` gets channel, place `y * W + x` and value `0.0..=255.0`, each place once.
-    pub(super) fn apply(&mut self, image: &Image<'_>, mut put: impl FnMut(usize, usize, f32)) {
+    pub(super) fn apply(&mut self, image: &Image<'_>, size: [usize; 2], mut put: impl FnMut(usize, usize, f32)) {
         let [channels, height, width] = self.shape;
-        self.rows.prepare(image.height());
-        self.columns.prepare(image.width());
+        self.rows.prepare(image.height(), size[0]);
+        self.columns.prepare(image.width(), size[1]);
         let stride = image.format().channels();
         // Gray for three channels is scaled once and repeated; RGB for one channel becomes gray before it is scaled.
         let working = stride.min(channels);

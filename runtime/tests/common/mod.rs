@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use askd_runtime::{
     Batch, ElementType, Engine, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Output,
-    Resize, ResizeMethod, SCHEMA, Variant, sha256_hex,
+    Resize, ResizeMethod, ResizeSize, SCHEMA, Variant, sha256_hex,
 };
 use tempfile::TempDir;
 
@@ -127,7 +127,7 @@ pub fn bundle(onnx: &[u8], batch: Batch, change: impl FnOnce(&mut Manifest, &mut
             std: vec![0.5, 0.25, 0.125],
             resize: Resize {
                 method: ResizeMethod::BilinearAntialias,
-                size: [4, 4],
+                size: ResizeSize::Exactly([4, 4]),
                 crop: None,
             },
         },
