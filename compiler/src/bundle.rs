@@ -8,7 +8,7 @@ use std::path::Path;
 use askd_models::{Graph, Shape};
 use askd_runtime::{
     Accuracy, Batch, ElementType, GOLDEN_FILE, Golden, GoldenData, Input, Layout, MANIFEST_FILE, Manifest, Model,
-    Output, Resize, ResizeMethod, SCHEMA, SessionOptions, Variant,
+    Output, Resize, ResizeMethod, ResizeSize, SCHEMA, SessionOptions, Variant,
 };
 use serde_json::{Map, Value};
 
@@ -68,9 +68,24 @@ pub fn input_of(shape: [usize; 3], mean: &[f32], std: &[f32]) -> Input {
         std: std.to_vec(),
         resize: Resize {
             method: ResizeMethod::BilinearAntialias,
-            size: [height, width],
+            size: ResizeSize::Exactly([height, width]),
             crop: None,
         },
+    }
+}
+
+/// The same for images of any size: the shorter side is scaled to 8/7 of what is cut out of the middle, as 256 to 224.
+///
+/// Source: the usual evaluation on ImageNet, torchvision `references/classification/presets.py`.
+pub fn input_of_files(shape: [usize; 3], mean: &[f32], std: &[f32]) -> Input {
+    let [_, height, width] = shape;
+    Input {
+        resize: Resize {
+            method: ResizeMethod::BilinearAntialias,
+            size: ResizeSize::ShorterSide((8 * height.max(width)).div_ceil(7)),
+            crop: Some([height, width]),
+        },
+        ..input_of(shape, mean, std)
     }
 }
 

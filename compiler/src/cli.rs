@@ -8,6 +8,7 @@ mod distill;
 mod estimate;
 mod eval;
 mod export;
+mod image_files;
 mod inspect;
 mod list;
 mod pilot;

@@ -1,15 +1,19 @@
 //! Image data sets: reading them, splitting off validation data, augmenting, batching.
 //!
-//! Images stay `u8` until a batch is made, plain files even where they are on disk; only [`askd_runtime`]'s preprocessing
-//! turns them into floats, so that the device sees what the trainer saw.
+//! Images stay `u8` until a batch is made, plain files even where they are on disk, and image files are decoded only then; only
+//! [`askd_runtime`]'s preprocessing turns them into floats, so that the device sees what the trainer saw.
 
 mod archive;
 mod augment;
 mod cifar;
+mod crop;
 mod degrade;
+mod folder;
 mod idx;
 mod loader;
 mod map;
+#[cfg(test)]
+mod pillow_tests;
 mod records;
 mod spec;
 mod split;
@@ -21,30 +25,41 @@ use sha2::{Digest, Sha256};
 
 pub use augment::Augmentation;
 pub use degrade::{subset, with_label_noise};
+pub use folder::CorruptFiles;
 pub use loader::{Batch, Batches, Loader};
 pub use spec::{DataKind, DataSpec, Part};
 pub use split::split_validation;
 
+use self::folder::Files;
 use self::records::Records;
 use crate::Result;
 
-/// Labelled images of one size, where they came from: cheap to clone and to take parts of.
+/// Labelled images, where they came from: cheap to clone and to take parts of.
 #[derive(Debug, Clone)]
 pub struct ImageSet {
-    /// `(C, H, W)` of every image.
-    pub shape: [usize; 3],
+    /// `(C, H, W)` of every image; none where they are files of any size.
+    pub shape: Option<[usize; 3]>,
     /// Class names, K of them.
     pub classes: Arc<Vec<String>>,
-    /// The files that the images are in.
-    files: Arc<[Records]>,
+    /// What the images are in.
+    source: Source,
     /// The images of this set, in order.
     entries: Arc<[Entry]>,
+}
+
+/// What a set's images are in.
+#[derive(Debug, Clone)]
+enum Source {
+    /// Files of many images of one size.
+    Records(Arc<[Records]>),
+    /// Files of one image each, and what becomes of those that cannot be decoded.
+    Files(Arc<Files>, CorruptFiles),
 }
 
 /// One image of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    /// Its file, and its record in there.
+    /// Its file, and its record in there; or its directory, and its file in there.
     file: u32,
     record: u32,
     /// Its class, below the number of classes.
@@ -60,10 +75,42 @@ impl ImageSet {
             numbered.map(move |image| entry(file, image))
         });
         Self {
-            shape,
+            shape: Some(shape),
             classes: Arc::new(classes),
             entries: entries.collect(),
-            files: files.into_iter().map(|(records, _)| records).collect(),
+            source: Source::Records(files.into_iter().map(|(records, _)| records).collect()),
+        }
+    }
+
+    /// A set of all these image files, each directory with its files' class.
+    fn of_files(files: Files, labels: &[u32], classes: Vec<String>) -> Self {
+        let entry = |file, record, label| Entry { file, record, label };
+        let entries = (0..)
+            .zip(files.counts())
+            .zip(labels)
+            .flat_map(|((file, count), label)| (0..count as u32).map(move |record| entry(file, record, *label)));
+        Self {
+            shape: None,
+            classes: Arc::new(classes),
+            entries: entries.collect(),
+            source: Source::Files(Arc::new(files), CorruptFiles::Refuse),
+        }
+    }
+
+    /// The same images, of which those that cannot be decoded are treated so.
+    pub fn with_corrupt_files(self, corrupt_files: CorruptFiles) -> Self {
+        let source = match self.source {
+            Source::Files(files, _) => Source::Files(files, corrupt_files),
+            source => source,
+        };
+        Self { source, ..self }
+    }
+
+    /// How many files have been skipped so far because they could not be decoded, by this set and what shares its files.
+    pub fn skipped_files(&self) -> usize {
+        match &self.source {
+            Source::Files(files, _) => files.skipped(),
+            Source::Records(_) => 0,
         }
     }
 
@@ -77,18 +124,23 @@ impl ImageSet {
         self.entries.is_empty()
     }
 
-    /// Pixels of the `position`-th image, H x W x C: where they lie, or brought into that order in `buffer`.
-    pub fn image<'a>(&'a self, position: usize, buffer: &'a mut Vec<u8>) -> &'a [u8] {
-        let entry = self.entries[position];
-        self.files[entry.file as usize].pixels(entry.record as usize, buffer)
-    }
-
-    /// The `position`-th image as the runtime takes it; `buffer` as for [`Self::image`].
+    /// The `position`-th image: where it lies, or brought into order or decoded in `buffer`. None where its file cannot be
+    /// decoded and such files are skipped, which is told on standard error once.
     ///
     /// # Errors
-    /// [`crate::Error::Runtime`] if the runtime does not know images of that shape.
-    pub fn as_image<'a>(&'a self, position: usize, buffer: &'a mut Vec<u8>) -> Result<Image<'a>> {
-        as_image(self.image(position, buffer), self.shape)
+    /// [`crate::Error::Malformed`] if its file cannot be decoded, [`crate::Error::Io`] if it cannot be read.
+    pub fn image<'a>(&'a self, position: usize, buffer: &'a mut Vec<u8>) -> Result<Option<Image<'a>>> {
+        let Entry { file, record, .. } = self.entries[position];
+        let (pixels, [height, width], format) = match &self.source {
+            Source::Records(files) => files[file as usize].image(record as usize, buffer),
+            Source::Files(files, corrupt_files) => {
+                let Some(size) = files.decode([file, record], *corrupt_files, buffer)? else {
+                    return Ok(None);
+                };
+                (buffer.as_slice(), size, PixelFormat::Rgb8)
+            }
+        };
+        Ok(Some(Image::new(pixels, height, width, format)?))
     }
 
     /// Class of the `position`-th image.
@@ -105,29 +157,37 @@ impl ImageSet {
         }
     }
 
-    /// SHA-256 over shape, pixels and labels of the images in this set, as hexadecimal digits.
-    pub fn digest(&self) -> String {
+    /// SHA-256 over shape, pixels and labels of the images in this set, as hexadecimal digits; of image files over their names,
+    /// sizes in bytes and labels, since there may be too many to read for it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] if a file's size cannot be told.
+    pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        self.shape
-            .iter()
-            .for_each(|dim| hash.update((*dim as u64).to_le_bytes()));
+        let number = |hash: &mut Sha256, number: usize| hash.update((number as u64).to_le_bytes());
+        let dims = self.shape.iter().flatten();
+        dims.for_each(|dim| number(&mut hash, *dim));
         let mut buffer = Vec::new();
-        for position in 0..self.len() {
-            hash.update(self.image(position, &mut buffer));
-            hash.update(self.label(position).to_le_bytes());
+        for Entry { file, record, label } in self.entries.iter() {
+            match &self.source {
+                Source::Records(files) => hash.update(files[*file as usize].image(*record as usize, &mut buffer).0),
+                Source::Files(files, _) => {
+                    let (name, size) = files.facts([*file, *record])?;
+                    number(&mut hash, name.len());
+                    hash.update(name);
+                    number(&mut hash, size);
+                }
+            }
+            hash.update(label.to_le_bytes());
         }
-        format!("{:x}", hash.finalize())
+        Ok(format!("{:x}", hash.finalize()))
     }
 }
 
-/// Pixels H x W x C as the runtime takes them.
-fn as_image(pixels: &[u8], [channels, height, width]: [usize; 3]) -> Result<Image<'_>> {
-    let format = if channels == 1 {
-        PixelFormat::Gray8
-    } else {
-        PixelFormat::Rgb8
-    };
-    Ok(Image::new(pixels, height, width, format)?)
+/// Pixels of an image that is there.
+#[cfg(test)]
+fn pixels<'a>(set: &'a ImageSet, position: usize, buffer: &'a mut Vec<u8>) -> &'a [u8] {
+    set.image(position, buffer).unwrap().unwrap().pixels()
 }
 
 #[cfg(test)]
@@ -150,7 +210,7 @@ mod tests {
                 "7d5a8394009cc68841cc6b19ea4122ff40f108f329eb6d87a4a73143987ebfbb",
             ),
         ] {
-            assert_eq!(DataSpec::embedded().load(part).unwrap().digest(), digest);
+            assert_eq!(DataSpec::embedded().load(part).unwrap().digest().unwrap(), digest);
         }
     }
 }

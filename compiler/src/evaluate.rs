@@ -157,18 +157,22 @@ pub(crate) fn run_images(
     mut see: impl FnMut(&[f32]) -> Result<()>,
 ) -> Result<Vec<u32>> {
     let mut output = vec![0.0; session.interface().classes];
+    let mut labels = Vec::new();
     if session.interface().data_type == ElementType::U8 {
         let Loader { set, preprocess, .. } = loader;
         let mut preprocess = preprocess.clone();
         let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
         for position in 0..set.len() {
-            preprocess.apply_u8(&set.as_image(position, &mut buffer)?, &mut pixels)?;
+            let Some(image) = set.image(position, &mut buffer)? else {
+                continue;
+            };
+            preprocess.apply_u8(&image, &mut pixels)?;
             session.run_u8(&pixels, &mut output)?;
             see(&output)?;
+            labels.push(set.label(position));
         }
-        return Ok((0..set.len()).map(|position| set.label(position)).collect());
+        return Ok(labels);
     }
-    let mut labels = Vec::new();
     for batch in loader.epoch(0, 0)? {
         let batch = batch?;
         for image in batch.images.chunks_exact(batch.images.len() / batch.len().max(1)) {

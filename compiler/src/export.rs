@@ -157,6 +157,16 @@ impl Source {
         }
     }
 
+    /// Images as a model of that input sees them: those of any size are rounded to pixels for a model of pixels.
+    fn loader(&self, images: ImageSet, input: ElementType) -> Result<Loader> {
+        let of_any_size = images.shape.is_none();
+        let mut loader = Loader::plain(images, self.recipe.preprocess()?, EVALUATION_BATCH);
+        if of_any_size && input == ElementType::U8 {
+            loader.rounded = Some(self.recipe.training_preprocess()?);
+        }
+        Ok(loader)
+    }
+
     /// Divisor of the logits before softmax.
     fn temperature(&self) -> f32 {
         self.result.as_ref().map_or(1.0, |result| result.temperature)
@@ -226,7 +236,7 @@ pub fn compile(
 pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Exported> {
     let (graph, weights) = source.compiled(options)?;
     let data = options.data.as_ref().unwrap_or(&source.recipe.data);
-    let test = data.load(Part::Test)?;
+    let test = data.load(Part::Test)?.with_corrupt_files(source.recipe.corrupt_files);
     source.recipe.check_images(&test)?;
     let model = source.onnx(options, &test.classes)?;
     let (parity, runtime) = compare(source, &model, &test)?;
@@ -269,9 +279,9 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
 /// # Errors
 /// [`Error::Runtime`], [`Error::Tensor`].
 pub fn compare(source: &Source, model: &[u8], images: &ImageSet) -> Result<(Parity, Evaluation)> {
-    let loader = Loader::plain(images.clone(), source.recipe.preprocess()?, EVALUATION_BATCH);
-    let reference = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?;
     let mut session = Session::from_onnx(model, &SessionOptions::default())?;
+    let loader = source.loader(images.clone(), session.interface().data_type)?;
+    let reference = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?;
     let exported = predict_session(&mut session, &loader)?;
     Ok((parity(&reference, &exported), exported.evaluation()))
 }
@@ -322,13 +332,17 @@ fn check_parity(parity: &Parity) -> Result<()> {
 fn golden(source: &Source, test: &ImageSet, options: &ExportOptions) -> Result<GoldenData> {
     let input = options.input;
     let images = test.select(0..test.len().min(options.golden_images.max(1)));
-    let loader = Loader::plain(images, source.recipe.preprocess()?, EVALUATION_BATCH);
+    let loader = source.loader(images, input)?;
     let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
     if input == ElementType::U8 {
-        let mut buffer = Vec::new();
+        let mut preprocess = loader.preprocess.clone();
+        let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
         for position in 0..loader.set.len() {
-            inputs.extend(loader.set.image(position, &mut buffer).iter().copied().map(f32::from));
+            if let Some(image) = loader.set.image(position, &mut buffer)? {
+                preprocess.apply_u8(&image, &mut pixels)?;
+                inputs.extend(pixels.iter().copied().map(f32::from));
+            }
         }
     } else {
         for batch in loader.epoch(0, 0)? {
@@ -337,7 +351,7 @@ fn golden(source: &Source, test: &ImageSet, options: &ExportOptions) -> Result<G
     }
     let [first, second, third] = source.input(input).tensor_shape();
     Ok(GoldenData::new(
-        [loader.set.len(), first, second, third],
+        [inputs.len() / (first * second * third), first, second, third],
         inputs,
         outputs,
     )?)

@@ -145,7 +145,13 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
     let float = network.predict_float(&validation)?.evaluation();
     let (quantized, attempts) = gate::pass(&network, &float, &sensitivities, options.max_drop, &validation)?;
 
-    let test = loader(&source, options.data.load(Part::Test)?)?;
+    let test = loader(
+        &source,
+        options
+            .data
+            .load(Part::Test)?
+            .with_corrupt_files(source.recipe.corrupt_files),
+    )?;
     let measured = predict_session(&mut session(&quantized.model, Optimisation::All)?, &test)?.evaluation();
     let float_test = network.predict_float(&test)?.evaluation();
     let (golden, tolerance) = golden(&source, options.target, &quantized.model)?;
@@ -159,7 +165,7 @@ pub fn quantize(bundle: &Path, options: &QuantizeOptions) -> Result<QuantizeRepo
         "calibration": options.calibration.to_string(),
         "data": options.data.kind.name(),
         "images": calibration.set.len(),
-        "images_sha256": calibration.set.digest(),
+        "images_sha256": calibration.set.digest()?,
         "max_drop": options.max_drop,
         "float_layers": float_layers,
     });

@@ -8,7 +8,7 @@ use std::time::Instant;
 use askd_runtime::{Accuracy, Engine, Model, SessionOptions, Variant};
 use serde::Serialize;
 
-use crate::data::{DataSpec, ImageSet, Part};
+use crate::data::{CorruptFiles, DataSpec, ImageSet, Part};
 use crate::evaluate::{Evaluation, predict_bundle};
 use crate::{Error, Result};
 
@@ -58,15 +58,21 @@ pub struct VerifiedVariant {
 }
 
 /// Opens each variant of the bundle, or only the one called `variant`, which checks sizes and digests; runs its golden
-/// images, and with `data` measures its accuracy.
+/// images, and with `data` measures its accuracy; `corrupt_files` says what becomes of its files that cannot be decoded.
 ///
 /// # Errors
 /// [`Error::Runtime`] for a damaged bundle or a wrong golden output, [`Error::GateFailed`] if the accuracy is not the
 /// recorded one.
-pub fn verify(bundle: &Path, variant: Option<&str>, data: Option<&DataSpec>) -> Result<Verified> {
+pub fn verify(
+    bundle: &Path,
+    variant: Option<&str>,
+    data: Option<&DataSpec>,
+    corrupt_files: CorruptFiles,
+) -> Result<Verified> {
     let engine = Engine::load(None)?;
     let manifest = Model::open(bundle)?.manifest().clone();
     let images = data.map(|data| data.load(Part::Test)).transpose()?;
+    let images = images.map(|images| images.with_corrupt_files(corrupt_files));
     let data = data.zip(images.as_ref());
     let chosen = match variant {
         Some(name) => slice::from_ref(manifest.variant(name)?),

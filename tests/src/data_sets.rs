@@ -66,6 +66,32 @@ pub fn fashion_mnist(dir: &Path, train: usize, test: usize) {
     }
 }
 
+/// So many image files for each of these classes, PNG and JPEG in turn and no two of one size: stripes of the class's own width
+/// and colour.
+///
+/// # Panics
+/// If the directory cannot be written.
+pub fn image_files(dir: &Path, classes: &[&str], count: u32) {
+    for (class, name) in (1..).zip(classes) {
+        let class: u32 = class;
+        fs::create_dir_all(dir.join(name)).expect("a writable directory");
+        for number in 0..count {
+            let pixel = |x: u32, y: u32| {
+                let stripe = (x + y) / (2 + 3 * class) % 2 * 120;
+                image::Rgb([
+                    (stripe + 40 * class) as u8,
+                    (x + 5 * number) as u8,
+                    (y + 60 * class) as u8,
+                ])
+            };
+            let picture = image::RgbImage::from_fn(80 + 7 * number, 100 - number, pixel);
+            let extension = if number % 2 == 0 { "png" } else { "jpg" };
+            let file = dir.join(name).join(format!("{number:03}.{extension}"));
+            picture.save(file).expect("a writable directory");
+        }
+    }
+}
+
 /// A directory as the bytes of a `.tar.gz` whose entries are in one folder, as in the official archives.
 ///
 /// # Panics

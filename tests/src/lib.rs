@@ -6,7 +6,7 @@ mod random;
 mod workspace;
 
 pub use command::{Outcome, askd_compile};
-pub use data_sets::{archive, cifar10, cifar100, fashion_mnist};
+pub use data_sets::{archive, cifar10, cifar100, fashion_mnist, image_files};
 pub use random::{Random, parameter_range, random_weights};
 pub use workspace::{Workspace, data_dir};
 

@@ -13,13 +13,15 @@ use askd_runtime::Model;
 use candle_core::DType;
 
 use super::Output;
+use super::image_files::ImageFileArgs;
 use super::training_args::{MachineArgs, or_default};
 
 /// Accuracy of a checkpoint (in the trainer) or of a bundle (through the runtime) on test images
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  askd-compile eval --model resnet20 --weights resnet20.safetensors --data cifar10:cifar-10-binary.tar.gz\n  \
-    askd-compile eval student.askd --data fashion-mnist"
+    askd-compile eval student.askd --data fashion-mnist\n  \
+    askd-compile eval --model resnet18 --weights resnet18.pth --data folder:imagenet"
 )]
 pub(super) struct Args {
     /// Bundle (NAME.askd), or run directory of `train` or `distill`
@@ -44,6 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "A,B,C", conflicts_with = "bundle")]
     std: Vec<f32>,
     #[command(flatten)]
+    files: ImageFileArgs,
+    #[command(flatten)]
     machine: MachineArgs,
 }
 
@@ -53,7 +57,14 @@ pub(super) fn run(args: Args) -> Result<Output> {
         Some(bundle) if !is_run(bundle) => args.machine.apply_on_cpu("a bundle runs in ONNX Runtime on the CPU")?,
         _ => args.machine.apply()?,
     };
-    let images = args.data.load(Part::Test)?;
+    if args.bundle.is_some() {
+        args.files.without_size("a run and a bundle have their own")?;
+    }
+    let images = args
+        .data
+        .load(Part::Test)?
+        .with_corrupt_files(args.files.corrupt_files());
+    let files = images.clone();
     let evaluation = match (&args.bundle, &args.model, &args.weights) {
         (Some(run), _, _) if is_run(run) => {
             let source = Source::run(run)?;
@@ -72,6 +83,8 @@ pub(super) fn run(args: Args) -> Result<Output> {
             let kind = args.data.kind;
             let (mean, std) = (or_default(&args.mean, kind.mean()), or_default(&args.std, kind.std()));
             let recipe = Recipe::for_checkpoint(model, &args.data, &images, mean, std);
+            let recipe = args.files.apply(recipe)?;
+            recipe.check_images(&images)?;
             let graph = recipe.graph()?;
             let mut network = Network::new(graph.clone(), &import(&graph, weights)?, DType::F32, &device)?;
             predict(
@@ -82,7 +95,11 @@ pub(super) fn run(args: Args) -> Result<Output> {
         }
         _ => return Err(Error::invalid("eval", "BUNDLE, or --model and --weights", "neither")),
     };
-    Output::new(describe(&evaluation), &evaluation)
+    let mut text = describe(&evaluation);
+    if files.skipped_files() > 0 {
+        text += &format!(", {} corrupt files skipped", files.skipped_files());
+    }
+    Output::new(text, &evaluation)
 }
 
 pub(super) fn describe(evaluation: &Evaluation) -> String {

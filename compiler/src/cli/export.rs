@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Output;
 use super::eval::describe;
+use super::image_files::ImageFileArgs;
 use super::training_args::{MachineArgs, or_default};
 
 /// Compile a trained network to a bundle: folded ONNX, golden inputs, digests, measured accuracy
@@ -62,6 +63,8 @@ pub(super) struct Args {
     /// Test images that the bundle carries with their outputs, for the device to test itself
     #[arg(long, default_value_t = 8, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     golden_images: u16,
+    #[command(flatten)]
+    files: ImageFileArgs,
     #[command(flatten)]
     machine: MachineArgs,
     /// Bundle directory to write
@@ -127,9 +130,13 @@ pub(super) fn run(args: Args) -> Result<Output> {
                 or_default(&args.mean, data.kind.mean()),
                 or_default(&args.std, data.kind.std()),
             );
-            Source::checkpoint(Recipe::for_checkpoint(model, data, &images, mean, std), weights)?
+            let recipe = Recipe::for_checkpoint(model, data, &images, mean, std);
+            Source::checkpoint(args.files.apply(recipe)?, weights)?
         }
-        (Some(directory), ..) => Source::run(directory)?,
+        (Some(directory), ..) => {
+            args.files.of_run()?;
+            Source::run(directory)?
+        }
         (None, ..) => {
             let expected = "a run directory, or --model with --weights and --data";
             return Err(Error::invalid("export", expected, "less"));

@@ -9,6 +9,7 @@ use candle_core::Device;
 use serde::Serialize;
 use toml::Value;
 
+use super::image_files::square;
 use super::{Output, device};
 
 #[derive(Debug, clap::Args)]
@@ -19,9 +20,16 @@ pub(super) struct TrainingArgs {
     /// Any key of a recipe, as schedule.decay.factor=0.2; the value is TOML, or text as it is; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Data set, KIND:PATH; fashion-mnist alone is the embedded part, others: cifar10:PATH, cifar100:PATH
+    /// Data set, KIND:PATH; fashion-mnist alone is the embedded part, others: cifar10:PATH, cifar100:PATH,
+    /// folder:PATH
     #[arg(long, value_name = "KIND:PATH")]
     data: Option<String>,
+    /// Side of the square that image files are cut to, in pixels [default: the one the network was published for]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
+    /// What becomes of image files that cannot be decoded: refuse, or skip, which names and counts them [default: refuse]
+    #[arg(long, value_name = "refuse|skip")]
+    corrupt_files: Option<String>,
     /// Passes over the training images [default: 30]
     #[arg(long)]
     epochs: Option<usize>,
@@ -186,6 +194,8 @@ impl TrainingArgs {
     pub(super) fn resolve(&self, mut layers: Layers, mut flags: Flags, earlier: Option<&Recipe>) -> Result<Recipe> {
         let listed = |values: &Vec<f64>| (!values.is_empty()).then(|| values.clone());
         flags.add("--data", "data", self.data.as_ref())?;
+        flags.add("--size", "input", self.size.map(square))?;
+        flags.add("--corrupt-files", "corrupt_files", self.corrupt_files.as_ref())?;
         flags.add("--epochs", "epochs", self.epochs)?;
         flags.add("--batch", "batch", self.batch)?;
         flags.add("--lr", "schedule.learning_rate", self.lr)?;

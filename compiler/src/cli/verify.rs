@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use askd_compiler::Result;
-use askd_compiler::data::DataSpec;
+use askd_compiler::data::{CorruptFiles, DataSpec};
 use askd_compiler::verify::verify;
 
 use super::Output;
@@ -23,9 +23,17 @@ pub(super) struct Args {
     /// Data set whose test images must give the accuracy that the bundle records, KIND:PATH
     #[arg(long, value_name = "KIND:PATH")]
     data: Option<DataSpec>,
+    /// What becomes of image files that cannot be decoded: refuse, or skip
+    #[arg(long, value_name = "refuse|skip", default_value = "refuse", requires = "data")]
+    corrupt_files: CorruptFiles,
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
-    let report = verify(&args.bundle, args.variant.as_deref(), args.data.as_ref())?;
+    let report = verify(
+        &args.bundle,
+        args.variant.as_deref(),
+        args.data.as_ref(),
+        args.corrupt_files,
+    )?;
     Output::new(report.to_string(), &report)
 }

@@ -86,9 +86,9 @@ mod tests {
         for class in 0..10 {
             assert_eq!((0..tenth.len()).filter(|i| tenth.label(*i) == class).count(), 100);
         }
-        assert_eq!(tenth.digest(), subset(&set, 0.1, 3).unwrap().digest());
-        assert_ne!(tenth.digest(), subset(&set, 0.1, 4).unwrap().digest());
-        assert_eq!(subset(&set, 1.0, 3).unwrap().digest(), set.digest());
+        assert_eq!(tenth.digest().unwrap(), subset(&set, 0.1, 3).unwrap().digest().unwrap());
+        assert_ne!(tenth.digest().unwrap(), subset(&set, 0.1, 4).unwrap().digest().unwrap());
+        assert_eq!(subset(&set, 1.0, 3).unwrap().digest().unwrap(), set.digest().unwrap());
         assert_eq!(subset(&set, 1e-9, 3).unwrap().len(), 10, "one of each class");
         for share in [0.0, -1.0, 1.1, f64::NAN] {
             assert!(subset(&set, share, 0).is_err());
@@ -109,8 +109,14 @@ mod tests {
             changes[1..].iter().all(|count| (150..300).contains(count)),
             "{changes:?}"
         );
-        assert_eq!(noisy.digest(), with_label_noise(&set, 0.2, 3).unwrap().digest());
-        assert_eq!(with_label_noise(&set, 0.0, 3).unwrap().digest(), set.digest());
+        assert_eq!(
+            noisy.digest().unwrap(),
+            with_label_noise(&set, 0.2, 3).unwrap().digest().unwrap()
+        );
+        assert_eq!(
+            with_label_noise(&set, 0.0, 3).unwrap().digest().unwrap(),
+            set.digest().unwrap()
+        );
         for share in [-0.1, 1.1, f64::NAN] {
             assert!(with_label_noise(&set, share, 0).is_err());
         }

@@ -4,16 +4,21 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use askd_runtime::Preprocess;
-use rand::SeedableRng;
+use askd_runtime::{Image, PixelFormat, Preprocess};
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
-use super::{Augmentation, ImageSet, as_image};
+use super::crop::Crop;
+use super::{Augmentation, ImageSet};
 use crate::{Error, Result};
 
 /// Batches made ahead of the step that uses them.
 const QUEUED_BATCHES: usize = 3;
+
+/// Most numbers in an evaluation's batch: images of 64x64 pixels are all taken that a caller wants, of larger ones fewer.
+const EVALUATION_ELEMENTS: usize = 250 * 3 * 64 * 64;
 
 /// Images and labels of one step.
 #[derive(Debug, Clone)]
@@ -46,6 +51,9 @@ pub struct Loader {
     pub set: ImageSet,
     /// Pixels to floats.
     pub preprocess: Preprocess,
+    /// Floats of pixels that [`Self::preprocess`] has brought to the network's size and rounded, as a model of pixels gets them;
+    /// none where floats are made at once.
+    pub rounded: Option<Preprocess>,
     /// What is done at random, if anything.
     pub augmentation: Option<Augmentation>,
     /// Images a batch; the last of an epoch may have fewer.
@@ -98,13 +106,15 @@ impl Drop for Batches {
 }
 
 impl Loader {
-    /// A loader that keeps order and images, for evaluation.
+    /// A loader that keeps order and images, for evaluation; of large images fewer than `batch` at once.
     pub fn plain(set: ImageSet, preprocess: Preprocess, batch: usize) -> Self {
+        let most = EVALUATION_ELEMENTS / preprocess.elements().max(1);
         Self {
             set,
+            batch: batch.min(most.max(1)),
             preprocess,
+            rounded: None,
             augmentation: None,
-            batch,
             seed: None,
         }
     }
@@ -147,27 +157,119 @@ impl Loader {
     }
 
     fn make(&self, epoch: usize, number: usize, positions: &[usize]) -> Result<Batch> {
-        let size = self.set.shape.iter().product::<usize>();
+        let rng = self.seed.map(|seed| generator(seed, epoch, number as u64));
+        match self.set.shape {
+            Some(shape) => self.make_of_one_size(shape, rng, positions),
+            None => self.make_of_files(rng, positions),
+        }
+    }
+
+    fn make_of_one_size(&self, shape: [usize; 3], mut rng: Option<ChaCha8Rng>, positions: &[usize]) -> Result<Batch> {
         let mut preprocess = self.preprocess.clone();
         let mut images = vec![0.0; positions.len() * preprocess.elements()];
-        let (mut buffer, mut augmented) = (Vec::new(), vec![0; size]);
-        let mut rng = self.seed.map(|seed| generator(seed, epoch, number as u64));
-        for (position, out) in positions
-            .iter()
-            .zip(images.chunks_exact_mut(self.preprocess.elements()))
-        {
-            let mut pixels = self.set.image(*position, &mut buffer);
+        let (mut buffer, mut augmented) = (Vec::new(), vec![0; shape.iter().product()]);
+        for (position, out) in positions.iter().zip(images.chunks_exact_mut(preprocess.elements())) {
+            let Some(mut image) = self.set.image(*position, &mut buffer)? else {
+                continue;
+            };
             if let (Some(augmentation), Some(rng)) = (&self.augmentation, &mut rng) {
-                augmentation.apply(pixels, self.set.shape, rng, &mut augmented);
-                pixels = &augmented;
+                augmentation.apply(image.pixels(), shape, rng, &mut augmented);
+                image = Image::new(&augmented, image.height(), image.width(), image.format())?;
             }
-            preprocess.apply(&as_image(pixels, self.set.shape)?, out)?;
+            preprocess.apply(&image, out)?;
         }
-        Ok(Batch {
+        Ok(self.batch_of(images, positions))
+    }
+
+    fn batch_of(&self, images: Vec<f32>, positions: &[usize]) -> Batch {
+        Batch {
             images,
             labels: positions.iter().map(|position| self.set.label(*position)).collect(),
             positions: positions.iter().map(|position| *position as u32).collect(),
-        })
+        }
+    }
+
+    /// Decodes on all cores. Each image has a seed of its own, so that it does not matter which core takes it.
+    fn make_of_files(&self, rng: Option<ChaCha8Rng>, positions: &[usize]) -> Result<Batch> {
+        let elements = self.preprocess.elements();
+        let mut images = vec![0.0; positions.len() * elements];
+        let seeds: Vec<Option<u64>> = match rng {
+            Some(mut rng) => positions.iter().map(|_| Some(rng.random())).collect(),
+            None => vec![None; positions.len()],
+        };
+        let work = positions
+            .par_iter()
+            .zip(seeds)
+            .zip(images.par_chunks_exact_mut(elements));
+        let made: Vec<Result<bool>> = work
+            .map_init(
+                || Workbench::new(self),
+                |workbench, ((position, seed), out)| workbench.make(*position, seed, out),
+            )
+            .collect();
+        let mut kept: Vec<usize> = Vec::with_capacity(positions.len());
+        for (index, made) in made.into_iter().enumerate() {
+            if made? {
+                images.copy_within(index * elements..(index + 1) * elements, kept.len() * elements);
+                kept.push(positions[index]);
+            }
+        }
+        images.truncate(kept.len() * elements);
+        if kept.is_empty() {
+            let expected = format!("an image that can be decoded among the {} of a batch", positions.len());
+            return Err(Error::invalid("--data", expected, "none"));
+        }
+        Ok(self.batch_of(images, &kept))
+    }
+}
+
+/// What one thread needs to make images of files.
+struct Workbench<'a> {
+    loader: &'a Loader,
+    preprocess: Preprocess,
+    rounded: Option<Preprocess>,
+    decoded: Vec<u8>,
+    cut: Vec<u8>,
+}
+
+impl<'a> Workbench<'a> {
+    fn new(loader: &'a Loader) -> Self {
+        Self {
+            loader,
+            preprocess: loader.preprocess.clone(),
+            rounded: loader.rounded.clone(),
+            decoded: Vec::new(),
+            cut: Vec::new(),
+        }
+    }
+
+    /// Writes the image to `out`, unless its file is skipped; tells whether it did.
+    fn make(&mut self, position: usize, seed: Option<u64>, out: &mut [f32]) -> Result<bool> {
+        let Some(mut image) = self.loader.set.image(position, &mut self.decoded)? else {
+            return Ok(false);
+        };
+        if let (Some(augmentation), Some(seed)) = (&self.loader.augmentation, seed) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let crop = Crop::random([image.height(), image.width()], augmentation, &mut rng);
+            let mirrored = augmentation.horizontal_flip && rng.random_bool(0.5);
+            crop.cut(&image, mirrored, &mut self.cut);
+            let [height, width] = crop.size();
+            image = Image::new(&self.cut, height, width, PixelFormat::Rgb8)?;
+        }
+        let Some(rounded) = &mut self.rounded else {
+            self.preprocess.apply(&image, out)?;
+            return Ok(true);
+        };
+        let mut pixels = vec![0; self.preprocess.elements()];
+        self.preprocess.apply_u8(&image, &mut pixels)?;
+        let [height, width] = self.preprocess.size();
+        let format = if out.len() == height * width {
+            PixelFormat::Gray8
+        } else {
+            PixelFormat::Rgb8
+        };
+        rounded.apply(&Image::new(&pixels, height, width, format)?, out)?;
+        Ok(true)
     }
 }
 
@@ -179,86 +281,4 @@ fn generator(seed: u64, epoch: usize, number: u64) -> ChaCha8Rng {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::thread::sleep;
-
-    use super::*;
-    use crate::bundle::input_of;
-    use crate::data::{DataSpec, Part};
-
-    fn loader() -> Loader {
-        let set = DataSpec::embedded().load(Part::Test).unwrap();
-        Loader {
-            set: set.select(0..500),
-            preprocess: Preprocess::new(&input_of([1, 28, 28], &[0.0], &[1.0])).unwrap(),
-            augmentation: Some(Augmentation {
-                crop_padding: 2,
-                horizontal_flip: true,
-            }),
-            batch: 64,
-            seed: Some(1),
-        }
-    }
-
-    fn all(batches: Batches) -> Vec<(Vec<f32>, Vec<u32>)> {
-        let batch = |batch: Result<Batch>| batch.map(|batch| (batch.images, batch.labels)).unwrap();
-        batches.map(batch).collect()
-    }
-
-    #[test]
-    fn an_epoch_is_the_same_however_it_is_read() {
-        let loader = loader();
-        let whole = all(loader.epoch(3, 0).unwrap());
-        assert_eq!(whole.len(), loader.batches_per_epoch());
-        assert_eq!(whole.iter().map(|batch| batch.1.len()).sum::<usize>(), 500);
-        assert!(whole != all(loader.epoch(4, 0).unwrap()));
-        // entered in the middle, beside another epoch, by a reader that lags behind
-        let other = loader.epoch(4, 0).unwrap();
-        let slow = loader.epoch(3, 5).unwrap().map(|batch| {
-            sleep(Duration::from_millis(2));
-            batch.unwrap().images
-        });
-        assert!(slow.eq(whole[5..].iter().map(|batch| batch.0.clone())));
-        drop(other);
-    }
-
-    #[test]
-    fn a_reader_that_leaves_ends_the_thread() {
-        let loader = loader();
-        for taken in 0..4 {
-            let mut batches = loader.epoch(0, 0).unwrap();
-            assert_eq!(batches.by_ref().take(taken).count(), taken);
-            // by then the thread waits for room in the queue; else it is busy
-            if taken % 2 == 0 {
-                sleep(Duration::from_millis(20));
-            }
-            drop(batches);
-            assert_eq!(
-                Arc::strong_count(&loader.set.entries),
-                1,
-                "the thread still holds its images"
-            );
-        }
-    }
-
-    #[test]
-    fn waiting_is_counted() {
-        let mut batches = loader().epoch(0, 0).unwrap();
-        batches.next().unwrap().unwrap();
-        let first = batches.waited();
-        assert!(first > Duration::ZERO);
-        // whatever the machine does meanwhile, batches in the queue need no waiting
-        sleep(Duration::from_millis(300));
-        for _ in 0..QUEUED_BATCHES {
-            batches.next().unwrap().unwrap();
-        }
-        assert!(
-            batches.waited() - first < Duration::from_millis(100),
-            "{:?}",
-            batches.waited()
-        );
-        assert!(batches.by_ref().count() > 0);
-        assert!(batches.next().is_none(), "an ended epoch stays ended");
-    }
-}
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use askd_runtime::PixelFormat;
+
 use super::map::Mapped;
 
 /// A file's contents.
@@ -73,11 +75,25 @@ impl Records {
         (0..self.count).map(|index| &self.record(index)[..self.layout.label])
     }
 
+    /// Image `index`: its pixels as of [`Self::pixels`], `[height, width]`, and what its bytes mean.
+    ///
+    /// # Panics
+    /// If there is no such record.
+    pub(super) fn image<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> (&'a [u8], [usize; 2], PixelFormat) {
+        let [channels, height, width] = self.shape;
+        let format = if channels == 1 {
+            PixelFormat::Gray8
+        } else {
+            PixelFormat::Rgb8
+        };
+        (self.pixels(index, buffer), [height, width], format)
+    }
+
     /// Pixels of image `index`, H x W x C: where they lie, or brought into that order in `buffer`.
     ///
     /// # Panics
     /// If there is no such record.
-    pub(super) fn pixels<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> &'a [u8] {
+    fn pixels<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> &'a [u8] {
         let pixels = &self.record(index)[self.layout.label..];
         let [channels, height, width] = self.shape;
         if self.layout.order == Order::Interleaved || channels == 1 {

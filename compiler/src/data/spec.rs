@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageSet, cifar, idx};
+use super::{ImageSet, cifar, folder, idx};
 use crate::{Error, Result};
 
 /// Which images of a data set.
@@ -27,13 +27,16 @@ pub enum DataKind {
     Cifar10,
     /// CIFAR-100, official binary layout.
     Cifar100,
+    /// JPEG and PNG files of any size, a directory for each class, as in ImageNet's usual layout.
+    Folder,
 }
 
 impl DataKind {
-    const ALL: [(Self, &'static str); 3] = [
+    const ALL: [(Self, &'static str); 4] = [
         (Self::FashionMnist, "fashion-mnist"),
         (Self::Cifar10, "cifar10"),
         (Self::Cifar100, "cifar100"),
+        (Self::Folder, "folder"),
     ];
 
     /// Its name on the command line.
@@ -46,12 +49,14 @@ impl DataKind {
 
     /// Mean of pixels scaled to `0..=1`, per channel.
     ///
-    /// Source: computed over the training images; for CIFAR-100 the values of the ATSC recipe.
+    /// Source: computed over the training images; for CIFAR-100 the values of the ATSC recipe, for
+    /// folders ImageNet's usual ones.
     pub fn mean(self) -> Vec<f32> {
         match self {
             Self::FashionMnist => vec![0.2860],
             Self::Cifar10 => vec![0.4914, 0.4822, 0.4465],
             Self::Cifar100 => vec![0.5071, 0.4867, 0.4408],
+            Self::Folder => vec![0.485, 0.456, 0.406],
         }
     }
 
@@ -61,6 +66,7 @@ impl DataKind {
             Self::FashionMnist => vec![0.3530],
             Self::Cifar10 => vec![0.2470, 0.2435, 0.2616],
             Self::Cifar100 => vec![0.2675, 0.2565, 0.2761],
+            Self::Folder => vec![0.229, 0.224, 0.225],
         }
     }
 }
@@ -71,7 +77,7 @@ impl DataKind {
 pub struct DataSpec {
     /// File layout.
     pub kind: DataKind,
-    /// Directory or `.tar.gz`; none for the embedded part of Fashion-MNIST.
+    /// Directory, or but for `folder` a `.tar.gz`; none for the embedded part of Fashion-MNIST.
     pub path: Option<PathBuf>,
 }
 
@@ -94,6 +100,7 @@ impl DataSpec {
             (DataKind::FashionMnist, Some(path)) => idx::read(path, part),
             (DataKind::Cifar10, Some(path)) => cifar::read(path, &cifar::CIFAR_10, part),
             (DataKind::Cifar100, Some(path)) => cifar::read(path, &cifar::CIFAR_100, part),
+            (DataKind::Folder, Some(path)) => folder::read(path, part),
             (kind, None) => Err(Error::invalid("--data", format!("{}:PATH", kind.name()), kind.name())),
         }
     }
@@ -114,7 +121,7 @@ impl FromStr for DataSpec {
             Some(path) => !path.as_os_str().is_empty(),
             None => *kind == DataKind::FashionMnist,
         };
-        let expected = "fashion-mnist, fashion-mnist:PATH, cifar10:PATH or cifar100:PATH";
+        let expected = "fashion-mnist, fashion-mnist:PATH, cifar10:PATH, cifar100:PATH or folder:PATH";
         let kind = kind
             .filter(usable)
             .ok_or_else(|| Error::invalid("--data", expected, format!("\"{text}\"")))?;
@@ -156,10 +163,11 @@ mod tests {
             "fashion-mnist:data",
             "cifar10:a/b.tar.gz",
             "cifar100:C:dir",
+            "folder:imagenet",
         ] {
             assert_eq!(text.parse::<DataSpec>().unwrap().to_string(), text);
         }
-        for text in ["", "cifar10", "cifar10:", "imagenet:dir", ":x"] {
+        for text in ["", "cifar10", "cifar10:", "imagenet:dir", ":x", "folder"] {
             assert!(text.parse::<DataSpec>().is_err(), "{text}");
         }
     }

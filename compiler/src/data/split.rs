@@ -18,20 +18,7 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
     if !(0.0..=0.5).contains(&fraction) {
         return Err(Error::invalid("validation", "a fraction from 0 to 0.5", fraction));
     }
-    let mut by_class = vec![Vec::new(); set.classes.len()];
-    for position in 0..set.len() {
-        by_class[set.label(position) as usize].push(position);
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(SPLIT_SEED);
-    let (mut training, mut validation) = (Vec::new(), Vec::new());
-    for mut positions in by_class {
-        positions.shuffle(&mut rng);
-        let held_out = (positions.len() as f64 * fraction).round() as usize;
-        validation.extend(positions.drain(..held_out));
-        training.extend(positions);
-    }
-    training.sort_unstable();
-    validation.sort_unstable();
+    let (training, validation) = split_off(set, fraction, SPLIT_SEED);
     if training.is_empty() || (fraction > 0.0 && validation.is_empty()) {
         return Err(Error::invalid(
             "validation",
@@ -39,7 +26,26 @@ pub fn split_validation(set: &ImageSet, fraction: f64) -> Result<(ImageSet, Imag
             fraction,
         ));
     }
-    Ok((set.select(training), set.select(validation)))
+    Ok((training, validation))
+}
+
+/// A set without `fraction` of each class's images, rounded, that the seed chooses; and those images, both in their order.
+pub(super) fn split_off(set: &ImageSet, fraction: f64, seed: u64) -> (ImageSet, ImageSet) {
+    let mut by_class = vec![Vec::new(); set.classes.len()];
+    for position in 0..set.len() {
+        by_class[set.label(position) as usize].push(position);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut rest, mut chosen) = (Vec::new(), Vec::new());
+    for mut positions in by_class {
+        positions.shuffle(&mut rng);
+        let count = (positions.len() as f64 * fraction).round() as usize;
+        chosen.extend(positions.drain(..count));
+        rest.extend(positions);
+    }
+    rest.sort_unstable();
+    chosen.sort_unstable();
+    (set.select(rest), set.select(chosen))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use candle_core::Device;
 use super::{Shares, Stretch};
 use crate::Result;
 use crate::data::Loader;
-use crate::evaluate::{EVALUATION_BATCH, predict};
+use crate::evaluate::predict;
 use crate::nn::Network;
 use crate::train::{Prepared, Recipe, StepReport, tensors};
 
@@ -120,20 +120,19 @@ pub(super) fn step_costs(run: &mut Prepared, recipe: &Recipe, device: &Device, s
 pub(super) fn evaluation_seconds(network: &mut Network, loader: &Loader) -> Result<f64> {
     let mut pass = |images: usize| -> Result<(Duration, f64)> {
         let images = images.min(loader.set.len());
-        let part = Loader::plain(
-            loader.set.select(0..images),
-            loader.preprocess.clone(),
-            EVALUATION_BATCH,
-        );
+        let part = Loader {
+            set: loader.set.select(0..images),
+            ..loader.clone()
+        };
         let started = Instant::now();
         predict(network, &part)?;
         let took = started.elapsed();
         Ok((took, took.as_secs_f64() / images.max(1) as f64))
     };
-    let (took, seconds) = pass(EVALUATION_BATCH)?;
+    let (took, seconds) = pass(loader.batch)?;
     // a pass that takes long has little to warm up
     if took >= LEAST_TIME {
         return Ok(seconds);
     }
-    Ok(pass(EVALUATION_BATCHES * EVALUATION_BATCH)?.1)
+    Ok(pass(EVALUATION_BATCHES * loader.batch)?.1)
 }

@@ -16,6 +16,7 @@ fn recipe() -> Recipe {
         validation: 0.1,
         subset: 1.0,
         label_noise: 0.0,
+        corrupt_files: crate::data::CorruptFiles::Refuse,
         epochs: 4,
         batch: 32,
         seed: 0,
@@ -26,10 +27,7 @@ fn recipe() -> Recipe {
             decay: Decay::Cosine,
         },
         optimizer: SgdConfig::default(),
-        augmentation: Augmentation {
-            crop_padding: 4,
-            horizontal_flip: true,
-        },
+        augmentation: Augmentation::default(),
         distillation: None,
     }
 }

@@ -28,7 +28,7 @@ pub fn calibration_images(bundle: &Path, data: &DataSpec, images: usize) -> Resu
 
 /// Images that calibrate, and those that judge.
 pub(super) fn split(source: &Source, data: &DataSpec, images: usize) -> Result<(Loader, Loader)> {
-    let all = data.load(Part::Train)?;
+    let all = data.load(Part::Train)?.with_corrupt_files(source.recipe.corrupt_files);
     source.recipe.check_images(&all)?;
     let held_out = if source.recipe.validation > 0.0 {
         source.recipe.validation

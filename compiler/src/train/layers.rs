@@ -12,6 +12,7 @@ use toml::{Table, Value};
 use self::keys::{Choices, KnownKeys};
 use self::path::{at, insert, remove, text_at};
 use super::Recipe;
+use super::recipe::published_input;
 use crate::data::{DataSpec, Part};
 use crate::distill::Teacher;
 use crate::{Error, Result};
@@ -241,7 +242,9 @@ impl Layers {
         let data: DataSpec = text_at(&self.table, DATA).ok_or_else(missing)?.parse()?;
         if ["input", "classes"].iter().any(|key| at(&self.table, key).is_none()) {
             let images = data.load(Part::Test)?;
-            let input = images.shape.map(|dim| Value::Integer(dim as i64));
+            let network = text_at(&self.table, "network").unwrap_or_default();
+            let input = images.shape.unwrap_or_else(|| published_input(network));
+            let input = input.map(|dim| Value::Integer(dim as i64));
             self.fill_missing("input", input.to_vec());
             self.fill_missing("classes", images.classes.len() as i64);
         }

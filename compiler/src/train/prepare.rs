@@ -33,12 +33,11 @@ impl Prepared {
     /// Those of [`Recipe::check`], [`objective`] and the data.
     pub(crate) fn new(recipe: &Recipe, device: &Device) -> Result<Self> {
         recipe.check()?;
-        let images = recipe.data.load(Part::Train)?;
-        recipe.check_images(&images)?;
+        let images = recipe.images(Part::Train)?;
         let (training, validation) = split_validation(&images, recipe.validation)?;
         let training = subset(&training, recipe.subset, recipe.seed)?;
         let training = with_label_noise(&training, recipe.label_noise, recipe.seed)?;
-        let test = recipe.data.load(Part::Test)?;
+        let test = recipe.images(Part::Test)?;
         let preprocess = recipe.preprocess()?;
         let plain = |set| Loader::plain(set, preprocess.clone(), EVALUATION_BATCH);
         let mut objective = objective(recipe, DType::F32, device)?;
@@ -50,7 +49,8 @@ impl Prepared {
             test: plain(test),
             training: Loader {
                 set: training,
-                preprocess: preprocess.clone(),
+                preprocess: recipe.training_preprocess()?,
+                rounded: None,
                 augmentation: Some(recipe.augmentation),
                 batch: recipe.batch,
                 seed: Some(recipe.seed),

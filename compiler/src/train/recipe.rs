@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use askd_models::{Graph, NetworkConfig, build, distilled_student};
+use askd_models::{Graph, NetworkConfig, build, distilled_student, networks};
 use askd_runtime::{Input, Preprocess};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, Schedule};
-use crate::bundle::input_of;
-use crate::data::{Augmentation, DataSpec, ImageSet};
+use crate::bundle::{input_of, input_of_files};
+use crate::data::{Augmentation, CorruptFiles, DataKind, DataSpec, ImageSet, Part};
 use crate::distill::{Distillation, Overhead, ProjectorCost, SharedHeadSettings, Teacher};
 use crate::nn::SgdConfig;
 use crate::{Error, Result, files};
@@ -40,6 +40,9 @@ pub struct Recipe {
     /// Share of training labels replaced by wrong ones; validation and test labels stay.
     #[serde(default)]
     pub label_noise: f64,
+    /// What becomes of image files that cannot be decoded.
+    #[serde(default)]
+    pub corrupt_files: CorruptFiles,
     /// Passes over the training images.
     pub epochs: usize,
     /// Images a step.
@@ -64,12 +67,19 @@ fn whole() -> f64 {
     1.0
 }
 
+/// The RGB input that a network was published for; ImageNet's usual one for a network that is not registered.
+pub(super) fn published_input(network: &str) -> [usize; 3] {
+    let published = networks().iter().find(|known| known.name == network);
+    published.map_or([3, 224, 224], |known| known.published.input)
+}
+
 impl Recipe {
-    /// A recipe for a checkpoint that was trained elsewhere: only what a finished network needs is meant.
+    /// A recipe for a checkpoint that was trained elsewhere: only what a finished network needs is meant. For images of any size
+    /// its input is the one that the network was published for.
     pub fn for_checkpoint(network: &str, data: &DataSpec, images: &ImageSet, mean: Vec<f32>, std: Vec<f32>) -> Self {
         Self {
             network: network.to_owned(),
-            input: images.shape,
+            input: images.shape.unwrap_or_else(|| published_input(network)),
             classes: images.classes.len(),
             data: data.clone(),
             mean,
@@ -77,6 +87,7 @@ impl Recipe {
             validation: 0.0,
             subset: 1.0,
             label_noise: 0.0,
+            corrupt_files: CorruptFiles::Refuse,
             epochs: 1,
             batch: 1,
             seed: 0,
@@ -90,6 +101,7 @@ impl Recipe {
             augmentation: Augmentation {
                 crop_padding: 0,
                 horizontal_flip: false,
+                ..Augmentation::default()
             },
             distillation: None,
         }
@@ -194,7 +206,25 @@ impl Recipe {
 
     /// The input contract of what is trained here.
     pub fn input_contract(&self) -> Input {
+        match self.data.kind {
+            DataKind::Folder => input_of_files(self.input, &self.mean, &self.std),
+            _ => self.whole_input(),
+        }
+    }
+
+    /// Without a crop: what training takes, which makes crops of its own.
+    fn whole_input(&self) -> Input {
         input_of(self.input, &self.mean, &self.std)
+    }
+
+    /// Reads one part of the data set.
+    ///
+    /// # Errors
+    /// As [`DataSpec::load`], and as [`Self::check_images`].
+    pub fn images(&self, part: Part) -> Result<ImageSet> {
+        let images = self.data.load(part)?.with_corrupt_files(self.corrupt_files);
+        self.check_images(&images)?;
+        Ok(images)
     }
 
     /// Pixels to the network's floats.
@@ -215,6 +245,15 @@ impl Recipe {
             return Err(Error::invalid("std", expected, format!("{:?}", self.std)));
         }
         Ok(Preprocess::new(&self.input_contract())?)
+    }
+
+    /// The same for training's own crops, each of which is scaled as a whole.
+    ///
+    /// # Errors
+    /// As [`Self::preprocess`].
+    pub fn training_preprocess(&self) -> Result<Preprocess> {
+        self.preprocess()?;
+        Ok(Preprocess::new(&self.whole_input())?)
     }
 
     /// Checks every range.
@@ -255,6 +294,7 @@ impl Recipe {
                 self.augmentation.crop_padding,
             ));
         }
+        self.augmentation.check()?;
         self.schedule.check()?;
         self.distillation.as_ref().map_or(Ok(()), Distillation::check)?;
         self.graph()?;
@@ -269,7 +309,8 @@ impl Recipe {
     pub fn check_images(&self, images: &ImageSet) -> Result<()> {
         let describe = |shape: [usize; 3], classes: usize| format!("{shape:?} images of {classes} classes");
         let expected = describe(self.input, self.classes);
-        let got = describe(images.shape, images.classes.len());
+        // of any size: of the one that they are scaled to
+        let got = describe(images.shape.unwrap_or(self.input), images.classes.len());
         if expected == got {
             return Ok(());
         }

@@ -68,10 +68,17 @@ pub struct RunResult {
     pub teachers: Vec<TeacherResult>,
     /// What ended their adaptation before its time; none where nothing did.
     pub guard: Option<Incident>,
+    /// Image files that were left out because they could not be decoded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_files: usize,
     /// SHA-256 of the training images used.
     pub data_digest: String,
     /// Training seconds, evaluation included, over all resumes.
     pub seconds: f64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What happened to a teacher.

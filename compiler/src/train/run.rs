@@ -60,9 +60,11 @@ pub fn train(recipe: &Recipe, options: &RunOptions) -> Result<RunResult> {
         validation,
         test,
     } = Prepared::new(recipe, &options.device)?;
-    let data_digest = training.set.digest();
+    let data_digest = training.set.digest()?;
     let others = validation.iter().chain([&test]).map(|loader| loader.set.digest());
-    let all_digests: String = std::iter::once(data_digest.clone()).chain(others).collect();
+    let all_digests: String = std::iter::once(Ok(data_digest.clone()))
+        .chain(others)
+        .collect::<Result<_>>()?;
     let mut run = Run {
         recipe,
         options,
@@ -256,7 +258,13 @@ impl Run<'_> {
             .as_ref()
             .map(|loader| predict(network, loader))
             .transpose()?;
+        let on_test = predict(network, test)?.evaluation();
         let shipped = network.graph().keep_outputs(&[LOGITS])?;
+        // validation images are of the same files as training images
+        let skipped_files = self.loader.set.skipped_files() + test.set.skipped_files();
+        if skipped_files > 0 {
+            progress::warn(&format!("{skipped_files} corrupt files were skipped"));
+        }
         let result = RunResult {
             network: network.graph().name().to_owned(),
             parameters: shipped.parameter_count(),
@@ -269,9 +277,10 @@ impl Run<'_> {
                 .as_ref()
                 .map_or(1.0, |predictions| predictions.fit_temperature()),
             validation: validation.map(|predictions| predictions.evaluation()),
-            test: Some(predict(network, test)?.evaluation()),
+            test: Some(on_test),
             teachers,
             guard,
+            skipped_files,
             data_digest,
             seconds: self.position.seconds,
         };

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::path::{at, insert, remove, text_at};
 use super::{DECAY_KIND, MAX_OVERHEAD, METHOD_MODE, METHOD_NAME, PEER, Setting, TEACHERS};
-use crate::data::{Augmentation, DataSpec};
+use crate::data::{Augmentation, CorruptFiles, DataSpec};
 use crate::distill::{Distillation, METHODS, Method, SharedHeadSettings, Teacher, Weighting};
 use crate::nn::SgdConfig;
 use crate::train::{Decay, Recipe, Schedule};
@@ -157,6 +157,7 @@ fn whole(method: Option<Method>, decay: Decay) -> Recipe {
         validation: 0.1,
         subset: 1.0,
         label_noise: 0.0,
+        corrupt_files: CorruptFiles::Refuse,
         epochs: 30,
         batch: 64,
         seed: 0,

@@ -127,7 +127,7 @@ fn values_of_another_type_are_named_with_what_is_taken() {
         ),
         (
             "data = \"cifar10\"",
-            "data: expected fashion-mnist, fashion-mnist:PATH, cifar10:PATH or cifar100:PATH, got \"cifar10\"",
+            "data: expected fashion-mnist, fashion-mnist:PATH, cifar10:PATH, cifar100:PATH or folder:PATH, got \"cifar10\"",
         ),
         (
             "distillation.method = { name = \"alone\", factor = 2 }",
