@@ -9,6 +9,7 @@ mod distillation_parity;
 mod estimate;
 mod export;
 mod gradients;
+mod image_files;
 mod logit_parity;
 mod methods;
 mod onnx_checker;

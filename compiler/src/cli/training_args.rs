@@ -69,7 +69,7 @@ pub(super) struct TrainingArgs {
     /// Share of training labels replaced by wrong ones; validation and test labels stay [default: 0.0]
     #[arg(long, value_name = "SHARE")]
     label_noise: Option<f64>,
-    /// Black pixels around an image before the random crop; 0 for no crop [default: 4]
+    /// Black pixels around an image of a set of one size before the random crop; 0 for no crop [default: 4]
     #[arg(long, value_name = "PIXELS")]
     crop_padding: Option<usize>,
     /// Do not mirror images
