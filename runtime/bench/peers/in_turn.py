@@ -2,7 +2,7 @@
 
     in_turn.py ASKD_BENCH TINY.onnx BUNDLE...
 
-Each round gives both sides a process of their own for a second. What is told is the least p50 of the rounds, in milliseconds:
+Each round gives both sides a process of their own for some tenths of a second. What is told is the least p50 of the rounds, in milliseconds:
 whatever else runs on the machine makes a round slower, never faster. What the call from Python itself costs is told beside it: the median of the time that Python
 sees less the time of `model_run` in the engine's own profile, whole microseconds, of the same runs. ONNX Runtime is the one that ORT_DYLIB_PATH names, which must be the package's version.
 """
