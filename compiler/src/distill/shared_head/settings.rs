@@ -81,7 +81,7 @@ pub enum Normalise {
     None,
     /// The variance of F_T over all its elements.
     Elements,
-    /// The variance of F_T over the batch's samples, at each element, then the mean.
+    /// The variance of F_T over the batch's samples, at each element, then the mean; of a lone sample, over its elements.
     Samples,
 }
 

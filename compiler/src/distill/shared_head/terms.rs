@@ -141,8 +141,9 @@ pub(in crate::distill) fn pooled_to(features: &Tensor, projected: &Tensor) -> Re
 pub(in crate::distill) fn variance(x: &Tensor, over: Normalise) -> Result<Tensor> {
     Ok(match over {
         Normalise::None => Tensor::ones((), x.dtype(), x.device())?,
-        Normalise::Elements => x.broadcast_sub(&x.mean_all()?)?.sqr()?.mean_all()?,
-        Normalise::Samples => x.broadcast_sub(&x.mean_keepdim(0)?)?.sqr()?.mean_all()?,
+        Normalise::Samples if x.dim(0)? > 1 => x.broadcast_sub(&x.mean_keepdim(0)?)?.sqr()?.mean_all()?,
+        // of a lone image, as at the end of an epoch, no sample differs from another
+        Normalise::Samples | Normalise::Elements => x.broadcast_sub(&x.mean_all()?)?.sqr()?.mean_all()?,
     })
 }
 

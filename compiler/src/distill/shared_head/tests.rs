@@ -383,3 +383,12 @@ fn the_anchor_holds_the_teacher_and_its_statistics_stay() {
     println!("distance after 20 steps: {loose:.2e} without an anchor, {held:.2e} with one");
     assert!(held < loose, "{held:e} {loose:e}");
 }
+
+/// The last batch of an epoch may be one image, of which the variance over samples is 0.
+#[test]
+fn a_lone_image_is_scaled_by_its_own_spread() {
+    let map = Tensor::new(&[[[[1.0f64, 3.0]], [[5.0, 7.0]]]], &Device::Cpu).unwrap();
+    let value = |over| variance(&map, over).unwrap().to_scalar::<f64>().unwrap();
+    assert_eq!(value(Normalise::Samples), 5.0);
+    assert_eq!(value(Normalise::Samples), value(Normalise::Elements));
+}
