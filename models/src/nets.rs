@@ -1,6 +1,7 @@
 //! The networks: a family is a file, a network is one line here.
 
 mod efficientnet_lite;
+mod inverted_residual;
 mod mobilenet_v2;
 mod mobilenet_v2_cifar;
 mod resnet_cifar;
@@ -87,43 +88,11 @@ const NARROW: [usize; 4] = [16, 16, 32, 64];
 const DOUBLE: [usize; 4] = [16, 32, 64, 128];
 const QUADRUPLE: [usize; 4] = [32, 64, 128, 256];
 
-const fn cifar(name: &'static str, depth: usize, widths: [usize; 4]) -> Network {
+const fn cifar(name: &'static str, family: Family) -> Network {
     Network {
         name,
         published: CIFAR_100,
-        family: Family::ResNetCifar { depth, widths },
-    }
-}
-
-const fn option_a(name: &'static str, depth: usize) -> Network {
-    Network {
-        name,
-        published: CIFAR_100,
-        family: Family::ResNetOptionA { depth },
-    }
-}
-
-const fn vgg(name: &'static str, depth: usize) -> Network {
-    Network {
-        name,
-        published: CIFAR_100,
-        family: Family::Vgg { depth },
-    }
-}
-
-const fn mobilenet_v2(name: &'static str, width: f64) -> Network {
-    Network {
-        name,
-        published: CIFAR_100,
-        family: Family::MobileNetV2Cifar { width },
-    }
-}
-
-const fn shufflenet_v2(name: &'static str, widths: [usize; 3]) -> Network {
-    Network {
-        name,
-        published: CIFAR_100,
-        family: Family::ShuffleNetV2Cifar { widths },
+        family,
     }
 }
 
@@ -135,6 +104,26 @@ const fn imagenet(name: &'static str, family: Family) -> Network {
     }
 }
 
+const fn resnet_cifar(name: &'static str, depth: usize, widths: [usize; 4]) -> Network {
+    cifar(name, Family::ResNetCifar { depth, widths })
+}
+
+const fn option_a(name: &'static str, depth: usize) -> Network {
+    cifar(name, Family::ResNetOptionA { depth })
+}
+
+const fn vgg(name: &'static str, depth: usize) -> Network {
+    cifar(name, Family::Vgg { depth })
+}
+
+const fn mobilenet_v2(name: &'static str, width: f64) -> Network {
+    cifar(name, Family::MobileNetV2Cifar { width })
+}
+
+const fn shufflenet_v2(name: &'static str, widths: [usize; 3]) -> Network {
+    cifar(name, Family::ShuffleNetV2Cifar { widths })
+}
+
 const fn resnet(name: &'static str, block: Block, blocks: [usize; 4]) -> Network {
     imagenet(name, Family::ResNetImageNet { block, blocks })
 }
@@ -144,16 +133,16 @@ const fn bottleneck(groups: usize, group_width: usize) -> Block {
 }
 
 pub(crate) const ALL: &[Network] = &[
-    cifar("resnet8x4", 8, QUADRUPLE),
-    cifar("resnet14x4", 14, QUADRUPLE),
-    cifar("resnet32x4", 32, QUADRUPLE),
-    cifar("resnet38x4", 38, QUADRUPLE),
-    cifar("resnet14x2", 14, DOUBLE),
-    cifar("resnet38x2", 38, DOUBLE),
-    cifar("resnet110x2", 110, DOUBLE),
-    cifar("resnet38", 38, NARROW),
-    cifar("resnet110", 110, NARROW),
-    cifar("resnet116", 116, NARROW),
+    resnet_cifar("resnet8x4", 8, QUADRUPLE),
+    resnet_cifar("resnet14x4", 14, QUADRUPLE),
+    resnet_cifar("resnet32x4", 32, QUADRUPLE),
+    resnet_cifar("resnet38x4", 38, QUADRUPLE),
+    resnet_cifar("resnet14x2", 14, DOUBLE),
+    resnet_cifar("resnet38x2", 38, DOUBLE),
+    resnet_cifar("resnet110x2", 110, DOUBLE),
+    resnet_cifar("resnet38", 38, NARROW),
+    resnet_cifar("resnet110", 110, NARROW),
+    resnet_cifar("resnet116", 116, NARROW),
     vgg("vgg8", 1),
     vgg("vgg13", 2),
     mobilenet_v2("mobilenetv2_0.5", 0.5),
@@ -165,11 +154,7 @@ pub(crate) const ALL: &[Network] = &[
     option_a("resnet44", 44),
     option_a("resnet56", 56),
     option_a("resnet110a", 110),
-    Network {
-        name: "shufflenetv1",
-        published: CIFAR_100,
-        family: Family::ShuffleNetV1Cifar,
-    },
+    cifar("shufflenetv1", Family::ShuffleNetV1Cifar),
     shufflenet_v2("shufflenetv2_1.0", [116, 232, 464]),
     shufflenet_v2("shufflenetv2_1.5", [176, 352, 704]),
     resnet("resnet18", Block::Basic, [2, 2, 2, 2]),

@@ -5,20 +5,18 @@
 //! padding, which for strides of 2 is uneven.
 
 use super::finish;
+use super::inverted_residual::{Block, Stage, stages};
 use crate::{Conv2d, Epsilon, Graph, GraphBuilder, NetworkConfig, NodeId, Op, Result, Shape};
 
-/// Expansion, kernel, channels, blocks and stride of each stage.
-const STAGES: [(usize, usize, usize, usize, usize); 7] = [
-    (1, 3, 16, 1, 1),
-    (6, 3, 24, 2, 2),
-    (6, 5, 40, 2, 2),
-    (6, 3, 80, 3, 2),
-    (6, 5, 112, 3, 1),
-    (6, 5, 192, 4, 2),
-    (6, 3, 320, 1, 1),
+const STAGES: [Stage; 7] = [
+    Stage::new(1, 3, 16, 1, 1),
+    Stage::new(6, 3, 24, 2, 2),
+    Stage::new(6, 5, 40, 2, 2),
+    Stage::new(6, 3, 80, 3, 2),
+    Stage::new(6, 5, 112, 3, 1),
+    Stage::new(6, 5, 192, 4, 2),
+    Stage::new(6, 3, 320, 1, 1),
 ];
-/// The stages, from 0, whose maps are outputs: as of MobileNetV2.
-const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 const STEM: usize = 32;
 const LAST: usize = 1280;
 
@@ -28,18 +26,9 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     let mut x = conv(&mut builder, "_conv_stem", image, (STEM, 3, 2, 1))?;
     x = norm(&mut builder, "_bn0", x)?;
     x = builder.relu6("relu", x)?;
-    let (mut index, mut ends) = (0, Vec::new());
-    for (stage, (expansion, kernel, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
-        for block in 0..blocks {
-            let stride = if block == 0 { stride } else { 1 };
-            let name = format!("_blocks.{index}");
-            x = inverted_residual(&mut builder, &name, x, (expansion, kernel, channels, stride))?;
-            index += 1;
-        }
-        if OUTPUT_STAGES.contains(&stage) {
-            ends.push(x);
-        }
-    }
+    let name = |block: &Block| format!("_blocks.{}", block.index);
+    let ends = stages(&mut builder, x, &STAGES, name, inverted_residual)?;
+    x = ends.last().copied().unwrap_or(x);
     x = conv(&mut builder, "_conv_head", x, (LAST, 1, 1, 1))?;
     x = norm(&mut builder, "_bn1", x)?;
     x = builder.relu6("relu1", x)?;
@@ -47,30 +36,20 @@ pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     Ok(finish(builder, &ends, x, logits))
 }
 
-fn inverted_residual(
-    builder: &mut GraphBuilder,
-    name: &str,
-    x: NodeId,
-    (expansion, kernel, channels, stride): (usize, usize, usize, usize),
-) -> Result<NodeId> {
+fn inverted_residual(builder: &mut GraphBuilder, name: &str, x: NodeId, block: &Block) -> Result<NodeId> {
     let layer = |layer: &str| format!("{name}.{layer}");
-    let in_channels = builder.shape(x).channels();
-    let wide = in_channels * expansion;
     let mut y = x;
-    if expansion != 1 {
-        y = conv(builder, &layer("_expand_conv"), y, (wide, 1, 1, 1))?;
+    if block.expands(builder, x) {
+        y = conv(builder, &layer("_expand_conv"), y, (block.wide, 1, 1, 1))?;
         y = norm(builder, &layer("_bn0"), y)?;
         y = builder.relu6(&layer("relu0"), y)?;
     }
-    y = conv(builder, &layer("_depthwise_conv"), y, (wide, kernel, stride, wide))?;
+    let depthwise = (block.wide, block.kernel, block.stride, block.wide);
+    y = conv(builder, &layer("_depthwise_conv"), y, depthwise)?;
     y = norm(builder, &layer("_bn1"), y)?;
     y = builder.relu6(&layer("relu1"), y)?;
-    y = conv(builder, &layer("_project_conv"), y, (channels, 1, 1, 1))?;
-    y = norm(builder, &layer("_bn2"), y)?;
-    if stride == 1 && in_channels == channels {
-        y = builder.add(&layer("add"), y, x)?;
-    }
-    Ok(y)
+    y = conv(builder, &layer("_project_conv"), y, (block.channels, 1, 1, 1))?;
+    norm(builder, &layer("_bn2"), y)
 }
 
 fn norm(builder: &mut GraphBuilder, name: &str, x: NodeId) -> Result<NodeId> {

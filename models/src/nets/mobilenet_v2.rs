@@ -4,46 +4,31 @@
 //! names these are.
 
 use super::finish;
+use super::inverted_residual::{Block, Stage, stages};
 use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Result};
 
-/// Expansion, channels, blocks and stride of each stage.
-const STAGES: [(usize, usize, usize, usize); 7] = [
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
+const STAGES: [Stage; 7] = [
+    Stage::new(1, 3, 16, 1, 1),
+    Stage::new(6, 3, 24, 2, 2),
+    Stage::new(6, 3, 32, 3, 2),
+    Stage::new(6, 3, 64, 4, 2),
+    Stage::new(6, 3, 96, 3, 1),
+    Stage::new(6, 3, 160, 3, 2),
+    Stage::new(6, 3, 320, 1, 1),
 ];
-/// The stages, from 0, whose maps are outputs: as of the network for small images.
-const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 const STEM: usize = 32;
 const LAST: usize = 1280;
 
 pub(super) fn build(name: &str, config: &NetworkConfig) -> Result<Graph> {
     let mut builder = GraphBuilder::new(name, config.input);
     let image = builder.input();
-    let mut x = conv_bn_relu6(&mut builder, "features.0", image, (STEM, 3, 2, 1))?;
-    let (mut block, mut ends) = (0, Vec::new());
-    for (stage, (expansion, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
-        for index in 0..blocks {
-            block += 1;
-            let stride = if index == 0 { stride } else { 1 };
-            x = inverted_residual(
-                &mut builder,
-                &format!("features.{block}"),
-                x,
-                expansion,
-                channels,
-                stride,
-            )?;
-        }
-        if OUTPUT_STAGES.contains(&stage) {
-            ends.push(x);
-        }
-    }
-    x = conv_bn_relu6(&mut builder, &format!("features.{}", block + 1), x, (LAST, 1, 1, 1))?;
+    let stem = conv_bn_relu6(&mut builder, "features.0", image, (STEM, 3, 2, 1))?;
+    // the stem is the first of `features`
+    let name = |block: &Block| format!("features.{}", block.index + 1);
+    let ends = stages(&mut builder, stem, &STAGES, name, inverted_residual)?;
+    let blocks: usize = STAGES.iter().map(|stage| stage.blocks).sum();
+    let last = ends.last().copied().unwrap_or(stem);
+    let x = conv_bn_relu6(&mut builder, &format!("features.{}", blocks + 1), last, (LAST, 1, 1, 1))?;
     let logits = builder.classifier("classifier.1", x, config.classes)?;
     Ok(finish(builder, &ends, x, logits))
 }
@@ -60,29 +45,21 @@ fn conv_bn_relu6(
     builder.relu6(&format!("{name}.2"), y)
 }
 
-fn inverted_residual(
-    builder: &mut GraphBuilder,
-    name: &str,
-    x: NodeId,
-    expansion: usize,
-    channels: usize,
-    stride: usize,
-) -> Result<NodeId> {
-    let in_channels = builder.shape(x).channels();
-    let wide = in_channels * expansion;
+fn inverted_residual(builder: &mut GraphBuilder, name: &str, x: NodeId, block: &Block) -> Result<NodeId> {
     let mut layers = (0..).map(|index| format!("{name}.conv.{index}"));
     let mut next = || layers.next().unwrap_or_default();
     let mut y = x;
-    if expansion != 1 {
-        y = conv_bn_relu6(builder, &next(), y, (wide, 1, 1, 1))?;
+    if block.expands(builder, x) {
+        y = conv_bn_relu6(builder, &next(), y, (block.wide, 1, 1, 1))?;
     }
-    y = conv_bn_relu6(builder, &next(), y, (wide, 3, stride, wide))?;
-    y = builder.conv(&next(), y, channels, 1, 1)?;
-    y = builder.batch_norm(&next(), y)?;
-    if stride == 1 && in_channels == channels {
-        y = builder.add(&format!("{name}.add"), x, y)?;
-    }
-    Ok(y)
+    y = conv_bn_relu6(
+        builder,
+        &next(),
+        y,
+        (block.wide, block.kernel, block.stride, block.wide),
+    )?;
+    y = builder.conv(&next(), y, block.channels, 1, 1)?;
+    builder.batch_norm(&next(), y)
 }
 
 #[cfg(test)]

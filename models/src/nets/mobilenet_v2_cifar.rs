@@ -5,20 +5,19 @@
 //! `conv1.0`, `blocks.1.0.conv.3`, `conv2.0`, `classifier.0`.
 
 use super::finish;
+use super::inverted_residual::{Block, Stage, stages};
 use crate::{Graph, GraphBuilder, NetworkConfig, NodeId, Result};
 
-/// Stages: expansion, channels at width 1, blocks, stride of the first block.
-const STAGES: [(usize, usize, usize, usize); 7] = [
-    (1, 16, 1, 1),
-    (6, 24, 2, 1),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
+/// At width 1.
+const STAGES: [Stage; 7] = [
+    Stage::new(1, 3, 16, 1, 1),
+    Stage::new(6, 3, 24, 2, 1),
+    Stage::new(6, 3, 32, 3, 2),
+    Stage::new(6, 3, 64, 4, 2),
+    Stage::new(6, 3, 96, 3, 1),
+    Stage::new(6, 3, 160, 3, 2),
+    Stage::new(6, 3, 320, 1, 1),
 ];
-/// The stages, from 0, whose maps are outputs: those after which the map is halved, and the last.
-const OUTPUT_STAGES: [usize; 4] = [1, 2, 4, 6];
 /// Channels of the stem at width 1.
 const STEM: usize = 32;
 /// Channels that the classifier pools, at any width up to 1.
@@ -30,48 +29,31 @@ pub(super) fn build(name: &str, width: f64, config: &NetworkConfig) -> Result<Gr
     let mut x = builder.conv("conv1.0", builder.input(), scaled(STEM), 3, 2)?;
     x = builder.batch_norm("conv1.1", x)?;
     x = builder.relu("conv1.2", x)?;
-    let mut stages = Vec::new();
-    for (stage, (expansion, channels, blocks, stride)) in STAGES.into_iter().enumerate() {
-        for block in 0..blocks {
-            let block_name = format!("blocks.{stage}.{block}");
-            let stride = if block == 0 { stride } else { 1 };
-            x = inverted_residual(&mut builder, &block_name, x, expansion, scaled(channels), stride)?;
-        }
-        if OUTPUT_STAGES.contains(&stage) {
-            stages.push(x);
-        }
-    }
+    let name = |block: &Block| format!("blocks.{}.{}", block.stage, block.place);
+    let scaled = STAGES.map(|stage| Stage {
+        channels: scaled(stage.channels),
+        ..stage
+    });
+    let ends = stages(&mut builder, x, &scaled, name, inverted_residual)?;
+    x = ends.last().copied().unwrap_or(x);
     x = builder.conv("conv2.0", x, LAST, 1, 1)?;
     x = builder.batch_norm("conv2.1", x)?;
     x = builder.relu("conv2.2", x)?;
     let logits = builder.classifier("classifier.0", x, config.classes)?;
-    Ok(finish(builder, &stages, x, logits))
+    Ok(finish(builder, &ends, x, logits))
 }
 
-/// Expansion, depthwise convolution, linear projection; the input is added where the shapes allow it.
-fn inverted_residual(
-    builder: &mut GraphBuilder,
-    name: &str,
-    x: NodeId,
-    expansion: usize,
-    channels: usize,
-    stride: usize,
-) -> Result<NodeId> {
+/// Expansion, depthwise convolution, linear projection.
+fn inverted_residual(builder: &mut GraphBuilder, name: &str, x: NodeId, block: &Block) -> Result<NodeId> {
     let layer = |index: usize| format!("{name}.conv.{index}");
-    let in_channels = builder.shape(x).channels();
-    let wide = in_channels * expansion;
-    let mut y = builder.conv(&layer(0), x, wide, 1, 1)?;
+    let mut y = builder.conv(&layer(0), x, block.wide, 1, 1)?;
     y = builder.batch_norm(&layer(1), y)?;
     y = builder.relu(&layer(2), y)?;
-    y = builder.grouped_conv(&layer(3), y, wide, 3, stride, wide)?;
+    y = builder.grouped_conv(&layer(3), y, block.wide, block.kernel, block.stride, block.wide)?;
     y = builder.batch_norm(&layer(4), y)?;
     y = builder.relu(&layer(5), y)?;
-    y = builder.conv(&layer(6), y, channels, 1, 1)?;
-    y = builder.batch_norm(&layer(7), y)?;
-    if stride == 1 && in_channels == channels {
-        y = builder.add(&format!("{name}.add"), x, y)?;
-    }
-    Ok(y)
+    y = builder.conv(&layer(6), y, block.channels, 1, 1)?;
+    builder.batch_norm(&layer(7), y)
 }
 
 #[cfg(test)]
