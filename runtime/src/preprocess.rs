@@ -18,7 +18,6 @@ use scaling::Scaling;
 /// 1. channels: gray becomes RGB by repetition; RGB becomes gray by ITU-R BT.601 luma, rounded to `0..=255`
 /// 2. resize to [`Resize::size`](crate::Resize::size): triangle filter, half-pixel centres, widened when shrinking; in
 ///    f32 without rounding in between; skipped where the image has that size already
-///    (with the shorter side given: rounded down in the longer one)
 /// 3. centre crop to [`Resize::crop`](crate::Resize::crop), if there is one
 /// 4. `(p / 255 - mean) / std`, for each channel, in f32; for pixels, p rounded to `0..=255`
 ///

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 pub use cgroup::{Bound, Cgroup};
 pub use cores::{Cores, CpuSet};
+pub(crate) use cpu::fields as cpuinfo_fields;
 pub use cpu::{Cpu, CpuFamily};
 pub use frequency::FrequencyPolicy;
 pub use jetson::{Jetson, PowerMode};

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::doctor::target;
 use crate::machine::Machine;
 use crate::run::RunReport;
+use crate::text::counted;
 use crate::tune::read_manifest;
 pub use list::{Error, List, Listed};
 
@@ -135,8 +136,8 @@ impl Entry {
             .variant
             .as_ref()
             .map_or_else(String::new, |name| format!(", {name}"));
-        let plural = if self.threads == 1 { "" } else { "s" };
-        format!("{}{variant}, {} thread{plural}", self.model.display(), self.threads)
+        let threads = counted(self.threads, "thread", "threads");
+        format!("{}{variant}, {threads}", self.model.display())
     }
 }
 

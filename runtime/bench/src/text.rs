@@ -49,6 +49,12 @@ pub(crate) fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
+/// So many of what is called `one` or, if they are not one, `many`.
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    let name = if count == N::from(1) { one } else { many };
+    format!("{count} {name}")
+}
+
 /// Writes columns as wide as their widest cell: the first to the left, the others to the right.
 pub(crate) fn write_table<const N: usize>(
     f: &mut fmt::Formatter<'_>,
@@ -116,5 +122,11 @@ mod tests {
         ] {
             assert_eq!(bytes(n), text);
         }
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let processes = [0u16, 1, 2].map(|count| counted(count, "process", "processes"));
+        assert_eq!(processes, ["0 processes", "1 process", "2 processes"]);
     }
 }

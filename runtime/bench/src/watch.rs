@@ -59,7 +59,7 @@ pub struct Record {
     pub during: Vec<Reading>,
     /// The reading after it.
     pub after: Reading,
-    /// How fast a core counts, which tells a moving clock where no frequency can be read.
+    /// How fast a core counts, which tells a moving clock also where no frequency is told, or not the true one.
     pub spin: Spin,
     /// What the readings say together.
     pub summary: Summary,
@@ -163,13 +163,13 @@ impl Watch {
     }
 }
 
-/// Reads at every full second, until the other end of `stopped` is gone.
+/// Reads once a second, without catching up on what a stop made it miss, until the other end of `stopped` is gone.
 fn go_on(sensors: &mut Sensors, times: &mut Vec<Duration>, stopped: &Receiver<()>) -> Vec<Reading> {
     let mut readings = Vec::new();
     let mut next = Instant::now() + PERIOD;
     while stopped.recv_timeout(next.saturating_duration_since(Instant::now())) == Err(RecvTimeoutError::Timeout) {
         readings.push(timed(sensors, times));
-        next += PERIOD;
+        next = next.max(Instant::now()) + PERIOD;
     }
     readings
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use askd_bench::watch::{FrequencySource, MarkKind, Record, Watch, marks};
+use askd_bench::watch::{FrequencySource, MarkKind, Record, Spin, Watch, marks};
 use tempfile::TempDir;
 
 const CURRENT: &str = "sys/devices/system/cpu/cpu2/cpufreq/scaling_cur_freq";
@@ -37,7 +37,7 @@ fn raspberry_pi(kilohertz: &str, millidegrees: &str, throttled: &str, busy: u32)
     folder
 }
 
-/// Watches core 2 of the first machine while it becomes the second.
+/// Watches core 2 of the first machine while it becomes the second. The loop ran on this one: it is made to be steady.
 fn watch(first: &TempDir, second: &TempDir) -> Record {
     let watch = Watch::start(first.path(), &[2], &[]).unwrap();
     for file in ["proc/stat", "sys/class/thermal/thermal_zone0/temp", CURRENT] {
@@ -46,7 +46,12 @@ fn watch(first: &TempDir, second: &TempDir) -> Record {
     let firmware = "sys/devices/platform/soc/soc:firmware/get_throttled";
     fs::copy(second.path().join(firmware), first.path().join(firmware)).unwrap();
     thread::sleep(Duration::from_millis(1200));
-    watch.stop()
+    let mut record = watch.stop();
+    record.spin = Spin {
+        before: 300.0,
+        after: 300.0,
+    };
+    record
 }
 
 #[test]
@@ -71,6 +76,21 @@ fn a_raspberry_pi_that_throttles_is_marked_for_all_that_moved() {
     );
     assert_eq!(found[1].text, "cpu-thermal moved between 52.0 and 81.3 °C");
     assert_eq!(found[2].text.matches("firmware: ").count(), 3, "{}", found[2].text);
+}
+
+/// Its cpufreq tells the frequency that the kernel asked for: what the firmware makes of it shows in the loop alone.
+#[test]
+fn a_raspberry_pi_that_throttles_behind_the_kernels_back_is_marked() {
+    let calm = raspberry_pi("1800000\n", "79000\n", "0\n", 100);
+    let mut record = watch(&calm, &raspberry_pi("1800000\n", "81300\n", "0\n", 100));
+    record.spin.after = 200.0;
+    let found = marks(&record);
+    assert!(found[0].kind == MarkKind::Clock && found.len() == 1, "{found:?}");
+    assert!(
+        found[0].text.ends_with("cpufreq does not tell of it"),
+        "{}",
+        found[0].text
+    );
 }
 
 #[test]

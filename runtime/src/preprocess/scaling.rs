@@ -27,8 +27,9 @@ impl Scaling {
         }
     }
 
-    /// Scales the whole image to `size`, `[height, width]`: in height into the scratch row, then in width, one row of the result after the other: the memory is one row of
-    /// the image, however large the image. `put` gets channel, place `y * W + x` and value `0.0..=255.0`, each place once.
+    /// Scales the whole image to `size`, `[height, width]`: in height into the scratch row, then in width, one row of
+    /// the result after the other. The memory is one row of the image, however large the image. `put` gets channel,
+    /// place `y * W + x` and value `0.0..=255.0`, each place once.
     pub(super) fn apply(&mut self, image: &Image<'_>, size: [usize; 2], mut put: impl FnMut(usize, usize, f32)) {
         let [channels, height, width] = self.shape;
         self.rows.prepare(image.height(), size[0]);

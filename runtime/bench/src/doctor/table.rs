@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Finding, Report};
-use crate::text::write_wrapped;
+use crate::text::{counted, write_wrapped};
 
 /// Columns before the text of a finding.
 const INDENT: usize = 20;
@@ -26,12 +26,9 @@ impl fmt::Display for Report {
             (true, None) => writeln!(f, "ready: the engine runs on {provider}"),
             (false, _) => {
                 let problems = self.findings.iter().filter_map(Finding::exit_code).count();
-                let plural = if problems == 1 { "" } else { "s" };
+                let problems = counted(problems, "problem", "problems");
                 let (demanded, code) = (self.provider, self.exit_code);
-                writeln!(
-                    f,
-                    "not ready to run on {demanded}: {problems} problem{plural}, exit code {code}"
-                )
+                writeln!(f, "not ready to run on {demanded}: {problems}, exit code {code}")
             }
         }
     }

@@ -96,8 +96,8 @@ impl Cpu {
     }
 }
 
-/// The `key : value` lines.
-fn fields(cpuinfo: &str) -> impl Iterator<Item = (&str, &str)> {
+/// The `key : value` lines of `/proc/cpuinfo`.
+pub(crate) fn fields(cpuinfo: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     lines.map(|(key, value)| (key.trim(), value.trim()))
 }

@@ -1,6 +1,6 @@
 //! How the processors' frequency is governed: the policies of Linux's cpufreq.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::root::Root;
 
@@ -9,7 +9,7 @@ const FOLDER: &str = "sys/devices/system/cpu/cpufreq";
 /// Processors that share a frequency, and its limits.
 ///
 /// Source: Linux, `Documentation/admin-guide/pm/cpufreq.rst`, "Policy Interface in sysfs". Frequencies in kHz.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FrequencyPolicy {
     /// Its name, such as `policy0`.
     pub name: String,

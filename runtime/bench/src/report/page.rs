@@ -5,6 +5,7 @@ use std::fmt;
 use super::plot::escape;
 use super::{plots, sections};
 use crate::run::RunReport;
+use crate::text::counted;
 
 /// A report, shown as a page.
 pub(super) struct Page<'a>(pub(super) &'a RunReport);
@@ -59,10 +60,9 @@ fn setting(report: &RunReport) -> String {
         .as_deref()
         .or(machine.cpu.as_deref())
         .unwrap_or("unknown machine");
-    let threads = report.settings.threads;
     format!(
-        "{place}, {threads} thread{}, {}, {}",
-        if threads == 1 { "" } else { "s" },
+        "{place}, {}, {}, {}",
+        counted(report.settings.threads, "thread", "threads"),
         report.settings.provider_used,
         report.started
     )

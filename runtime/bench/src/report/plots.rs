@@ -3,7 +3,7 @@
 use super::axis::{Axis, short};
 use super::plot::{Plot, Size, escape};
 use crate::run::{Latency, RunReport};
-use crate::watch::{FrequencySource, Reading, Record};
+use crate::watch::{FrequencySource, Reading, Record, TemperatureSensor};
 
 /// Ratio of the longest to the shortest latency from which on the axis is logarithmic.
 const WIDE: f64 = 4.0;
@@ -73,14 +73,8 @@ fn clock(record: &Record, readings: &[&Reading]) -> Vec<Line> {
     each.filter(|(_, points): &Line| !points.is_empty()).collect()
 }
 
-/// Of the processor's sensors; of all, where none is known to be one.
 fn temperature(record: &Record, readings: &[&Reading]) -> Vec<Line> {
-    let known = record.temperature_sensors.iter().any(|sensor| sensor.of_processor);
-    let counted = record
-        .temperature_sensors
-        .iter()
-        .filter(|sensor| sensor.of_processor || !known);
-    let each = counted.map(|sensor| {
+    let each = TemperatureSensor::telling(&record.temperature_sensors).map(|sensor| {
         let point = |reading: &&Reading| Some((reading.seconds, *reading.temperatures.as_ref()?.get(&sensor.name)?));
         (sensor.name.clone(), readings.iter().filter_map(point).collect())
     });

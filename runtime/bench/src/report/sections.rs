@@ -5,7 +5,7 @@ use super::plot::escape;
 use crate::machine::PowerMode;
 use crate::profile::{NodeTime, Profile};
 use crate::run::{ColdStart, RunReport, Scenario, Stage};
-use crate::text::bytes;
+use crate::text::{bytes, counted};
 
 const MISSING: &str = "not readable";
 
@@ -51,9 +51,15 @@ pub(super) fn conditions(report: &RunReport) -> String {
         (0, _, false) => ("fair", "Nothing watched the machine during the run.".to_owned()),
         (count, true, _) => (
             "bad",
-            format!("Doubtful: {}; a strict run fails by it.", counted(count, "mark")),
+            format!(
+                "Doubtful: {}; a strict run fails by it.",
+                counted(count, "mark", "marks")
+            ),
         ),
-        (count, false, _) => ("fair", format!("Take it with care: {}.", counted(count, "mark"))),
+        (count, false, _) => (
+            "fair",
+            format!("Take it with care: {}.", counted(count, "mark", "marks")),
+        ),
     };
     let missing = match missing.is_empty() {
         true => missing,
@@ -62,29 +68,14 @@ pub(super) fn conditions(report: &RunReport) -> String {
     format!("<div class=\"verdict {class}\"><strong>{verdict}</strong><ul>{marks}</ul>{missing}</div>")
 }
 
-fn counted(count: usize, name: &str) -> String {
-    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
-}
-
 /// The parts of a latency.
 pub(super) fn stages(report: &RunReport) -> String {
-    let stages = &report.stages_ms;
-    let row = |name: &str, stage: Option<Stage>| {
-        stage.map_or_else(String::new, |stage| {
-            let cells = [stage.p50, stage.p90, stage.p99, stage.mean].map(|time| format!("<td>{time:.4}</td>"));
-            format!("<tr><th>{name}</th>{}</tr>", cells.concat())
-        })
+    let row = |(name, stage): (&str, Stage)| {
+        let cells = [stage.p50, stage.p90, stage.p99, stage.mean].map(|time| format!("<td>{time:.4}</td>"));
+        format!("<tr><th>{name}</th>{}</tr>", cells.concat())
     };
-    let rows = [
-        row("waiting", stages.waiting),
-        row("preprocessing", stages.preprocess),
-        row("inference", Some(stages.inference)),
-        row("postprocessing", stages.postprocess),
-    ];
-    format!(
-        "<table><tr><th>ms</th><th>p50</th><th>p90</th><th>p99</th><th>mean</th></tr>{}</table>",
-        rows.concat()
-    )
+    let rows: String = report.stages_ms.named().map(row).collect();
+    format!("<table><tr><th>ms</th><th>p50</th><th>p90</th><th>p99</th><th>mean</th></tr>{rows}</table>")
 }
 
 /// The parts of a cold start, as one bar and with their times.
@@ -105,16 +96,11 @@ pub(super) fn cold_start(start: &ColdStart) -> String {
         bar += &format!("<i class=\"{class}\" style=\"width:{:.2}%\"></i>", 100.0 * time / sum);
         legend += &format!("<li><i class=\"{class}\"></i>{name} {} ms</li>", short(time));
     }
-    let starts = counted(start.starts, "process");
-    let starts = if start.starts == 1 {
-        starts
-    } else {
-        starts.replace("processs", "processes")
-    };
     format!(
         "<div class=\"stack\">{bar}</div><ul class=\"legend\">{legend}</ul><p class=\"note\">From nothing to the first result: \
-         {} ms, median of {starts}; files in the system's cache.</p>",
-        short(start.total)
+         {} ms, median of {}; files in the system's cache.</p>",
+        short(start.total),
+        counted(start.starts, "process", "processes")
     )
 }
 
@@ -135,7 +121,7 @@ pub(super) fn profile(profile: &Profile) -> String {
         short(profile.nodes_ms),
         short(profile.macs as f64 / 1e6),
         short(profile.peak.gflops),
-        counted(usize::from(profile.peak.threads), "thread"),
+        counted(profile.peak.threads, "thread", "threads"),
         escape(&profile.peak.of)
     )
 }
@@ -286,7 +272,7 @@ fn warm_up(report: &RunReport) -> String {
     let settled = if warm_up.stable { "settled" } else { "not settled" };
     format!(
         "{} in {} s, {settled}",
-        counted(warm_up.runs, "run"),
+        counted(warm_up.runs, "run", "runs"),
         short(warm_up.seconds)
     )
 }

@@ -254,6 +254,19 @@ pub struct Stages {
     pub postprocess: Option<Stage>,
 }
 
+impl Stages {
+    /// Those that there are, with their names for people.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, Stage)> {
+        let all = [
+            ("waiting", self.waiting),
+            ("preprocessing", self.preprocess),
+            ("inference", Some(self.inference)),
+            ("postprocessing", self.postprocess),
+        ];
+        all.into_iter().filter_map(|(name, stage)| Some((name, stage?)))
+    }
+}
+
 /// One part of a latency.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stage {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::report::{RunReport, Scenario, Stage};
-use crate::text::{bytes, number, printable, write_table, write_wrapped};
+use crate::text::{bytes, counted, number, printable, write_table, write_wrapped};
 
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,15 +87,14 @@ impl RunReport {
             (Scenario::OpenLoop, rate) => format!("{} images a second", number(rate, 2)),
             (Scenario::Bursts, rate) => format!("{} images a second in bursts of {}", number(rate, 2), settings.burst),
         };
-        let plural = |count, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
         format!(
             "{}{variant}: {}, {}, {}, {}; {} in {:.1} s",
             printable(&model.path),
             arrivals,
-            plural(usize::from(settings.threads), "thread"),
-            plural(settings.streams, "stream"),
+            counted(settings.threads, "thread", "threads"),
+            counted(settings.streams, "stream", "streams"),
             settings.provider_used,
-            plural(self.runs.count, "run"),
+            counted(self.runs.count, "run", "runs"),
             self.runs.seconds
         )
     }
@@ -120,25 +119,17 @@ impl RunReport {
     }
 
     fn stage_rows(&self) -> Vec<[String; 5]> {
-        let stages = &self.stages_ms;
-        let all: [(&str, Option<Stage>); 4] = [
-            ("waiting", stages.waiting),
-            ("preprocessing", stages.preprocess),
-            ("inference", Some(stages.inference)),
-            ("postprocessing", stages.postprocess),
-        ];
-        let row = |(name, stage): (&str, Option<Stage>)| {
+        let row = |(name, stage): (&str, Stage)| {
             let time = |time| number(Some(time), 4);
-            let stage = stage?;
-            Some([
+            [
                 name.to_owned(),
                 time(stage.p50),
                 time(stage.p90),
                 time(stage.p99),
                 time(stage.mean),
-            ])
+            ]
         };
-        all.into_iter().filter_map(row).collect()
+        self.stages_ms.named().map(row).collect()
     }
 
     fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::accuracy::AccuracyFacts;
 use crate::measure::{Ratio, Summary};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// One variant with one number of threads.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -134,7 +134,7 @@ impl Candidate {
 
     /// Its name in sentences, such as `fp32 at 2 threads`.
     pub(super) fn label(&self) -> String {
-        let plural = if self.threads == 1 { "" } else { "s" };
-        format!("{} at {} thread{plural}", printable(&self.variant), self.threads)
+        let threads = counted(self.threads, "thread", "threads");
+        format!("{} at {threads}", printable(&self.variant))
     }
 }

@@ -7,7 +7,7 @@ use askd_runtime::{Error, Manifest, Provider, Variant};
 use super::candidate::{Candidate, GoldenFacts, Start, Verdict};
 use super::decide::decide;
 use crate::measure::{Plan, Samples, Subject, WarmUp, measure};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Who competes, and by which rules.
 pub(super) struct Contest<'a> {
@@ -67,11 +67,9 @@ impl Contest<'_> {
         let mut samples: Vec<Option<Samples>> = candidates.iter().map(|_| None).collect();
         let mut warm_up = None;
         if !subjects.is_empty() {
-            let (count, seconds) = (subjects.len(), self.plan.min_time.as_secs_f64());
-            let plural = if count == 1 { "" } else { "s" };
-            progress(&format!(
-                "timing {count} candidate{plural} in turn, each for {seconds} s or longer"
-            ));
+            let count = counted(subjects.len(), "candidate", "candidates");
+            let seconds = self.plan.min_time.as_secs_f64();
+            progress(&format!("timing {count} in turn, each for {seconds} s or longer"));
             let measured = measure(self.plan, clock, subjects);
             warm_up = Some(measured.warm_up);
             for (&index, result) in entered.iter().zip(measured.results) {

@@ -1,7 +1,7 @@
 //! The rule by which one of the timed candidates is chosen.
 
 use crate::measure::{Ratio, Samples, Shown};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 use super::candidate::{Candidate, Verdict};
 
@@ -67,12 +67,12 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>], 
 }
 
 fn figures(ours: &Samples, theirs: &Samples, ratio: &Ratio, reference: &str, threads: u16) -> String {
-    let plural = if threads == 1 { "" } else { "s" };
     format!(
-        "median {:.3} ms, {}'s {:.3} ms with {threads} thread{plural}: ratio {:.3}, 99 % interval {:.3} to {:.3}",
+        "median {:.3} ms, {}'s {:.3} ms with {}: ratio {:.3}, 99 % interval {:.3} to {:.3}",
         ours.summary().p50_ms,
         printable(reference),
         theirs.summary().p50_ms,
+        counted(threads, "thread", "threads"),
         ratio.value,
         ratio.low,
         ratio.high

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Root;
+use crate::machine::{Root, cpuinfo_fields};
 
 /// The kernel's unit of processor time, as programs see it (`USER_HZ`).
 pub(super) const TICKS_PER_SECOND: f64 = 100.0;
@@ -68,14 +68,9 @@ impl CoreTime {
 
 /// Where the frequencies of these cores are told; `None` if nowhere.
 pub(super) fn source(root: &Root, cores: &[u32]) -> Option<FrequencySource> {
-    let told = |source| {
-        cores
-            .iter()
-            .any(|core| mhz(root, Some(source), &cpuinfo(root), *core).is_some())
-    };
     [FrequencySource::Cpufreq, FrequencySource::Cpuinfo]
         .into_iter()
-        .find(|source| told(*source))
+        .find(|source| read(root, Some(*source), cores).iter().any(|core| core.mhz.is_some()))
 }
 
 pub(super) fn read(root: &Root, source: Option<FrequencySource>, cores: &[u32]) -> Vec<CoreReading> {
@@ -107,10 +102,10 @@ fn cpuinfo(root: &Root) -> Vec<(u32, f64)> {
     let text = root.text("proc/cpuinfo").unwrap_or_default();
     let mut processor = None;
     let mut found = Vec::new();
-    for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
-        match key.trim() {
-            "processor" => processor = value.trim().parse().ok(),
-            "cpu MHz" => found.extend(processor.zip(value.trim().parse().ok())),
+    for (key, value) in cpuinfo_fields(&text) {
+        match key {
+            "processor" => processor = value.parse().ok(),
+            "cpu MHz" => found.extend(processor.zip(value.parse().ok())),
             _ => {}
         }
     }

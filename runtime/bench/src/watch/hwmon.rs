@@ -2,6 +2,8 @@
 //!
 //! Source: Linux, `Documentation/hwmon/sysfs-interface.rst`.
 
+use std::iter;
+
 use crate::machine::Root;
 
 /// A device, and the names of its files.
@@ -48,4 +50,11 @@ impl Device {
         let label = root.line(&self.path(&format!("{channel}_label")));
         format!("{} {}", self.name, label.as_deref().unwrap_or(channel))
     }
+}
+
+/// `name`, with the first number from 2 on behind it that makes it one of its own, where it is taken.
+pub(super) fn unique(name: String, taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|number| format!("{name} {number}"));
+    let unique = iter::once(name.clone()).chain(numbered).find(|name| !taken(name));
+    unique.unwrap_or(name)
 }

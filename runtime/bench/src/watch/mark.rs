@@ -17,6 +17,9 @@ const STEAL: f64 = 0.01;
 /// Most of the time that tasks may wait for memory.
 const MEMORY: f64 = 0.01;
 
+/// Most seconds from one question of the kernel to a Raspberry Pi's firmware to the next: 2, and what they take.
+const POLL: f64 = 2.1;
+
 /// A reason to doubt a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -79,16 +82,17 @@ pub fn marks(record: &Record) -> Vec<Mark> {
     found.into_iter().flatten().collect()
 }
 
-fn mark(kind: MarkKind, text: String, mend: &str) -> Option<Mark> {
-    Some(Mark {
+fn mark(kind: MarkKind, text: String, mend: &str) -> Mark {
+    Mark {
         kind,
         text,
         mend: mend.to_owned(),
-    })
+    }
 }
 
 const HOLD: &str = "hold the clock (echo performance | sudo tee /sys/devices/system/cpu/cpufreq/policy*/scaling_governor; on \
                     a Jetson sudo jetson_clocks), cool the machine, and measure again";
+const HOST: &str = "measure on a machine whose clock can be held; on a virtual one, ask for a dedicated host";
 
 fn clock(record: &Record) -> Option<Mark> {
     if let Some(span) = record
@@ -104,27 +108,29 @@ fn clock(record: &Record) -> Option<Mark> {
             span.max,
             100.0 * span.width() / span.max
         );
-        return mark(MarkKind::Clock, text, HOLD);
+        return Some(mark(MarkKind::Clock, text, HOLD));
     }
-    // Frequencies by cpufreq are better than this; those of /proc/cpuinfo may never change.
+    // Also where a clock is told: a Raspberry Pi's cpufreq does not know of what the firmware does
+    // (raspberrypi/linux#2986), and /proc/cpuinfo may never change.
     let spin = record.spin;
     let change = spin.after / spin.before - 1.0;
-    if record.frequency_source == Some(FrequencySource::Cpufreq) || change.abs() <= SPIN {
+    if change.abs() <= SPIN {
         return None;
     }
+    let (told, mend) = match record.frequency_source {
+        None => ("it cannot be read here", HOST),
+        Some(FrequencySource::Cpuinfo) => ("/proc/cpuinfo does not tell of it", HOST),
+        Some(FrequencySource::Cpufreq) => ("cpufreq does not tell of it", HOLD),
+    };
     let text = format!(
         "a loop of fixed work ran {:.1} % {} after the run than before ({:.0} and {:.0} million steps a second), so the \
-         clock moved; it cannot be read here",
+         clock moved; {told}",
         100.0 * change.abs(),
         if change < 0.0 { "slower" } else { "faster" },
         spin.after,
         spin.before
     );
-    mark(
-        MarkKind::Clock,
-        text,
-        "measure on a machine whose clock can be held; on a virtual one, ask for a dedicated host",
-    )
+    Some(mark(MarkKind::Clock, text, mend))
 }
 
 const COOL: &str = "let it warm up until it stays, or cool it better (heat sink, fan), and measure again";
@@ -132,7 +138,7 @@ const COOL: &str = "let it warm up until it stays, or cool it better (heat sink,
 fn temperature(summary: &Summary) -> Option<Mark> {
     let span = summary.celsius.as_ref().filter(|span| span.width() > KELVIN)?;
     let text = format!("{} moved between {:.1} and {:.1} °C", span.of, span.min, span.max);
-    mark(MarkKind::Temperature, text, COOL)
+    Some(mark(MarkKind::Temperature, text, COOL))
 }
 
 fn limit(record: &Record) -> Option<Mark> {
@@ -148,7 +154,7 @@ fn limit(record: &Record) -> Option<Mark> {
         ))
     });
     let texts: Vec<_> = passed.collect();
-    (!texts.is_empty()).then(|| mark(MarkKind::Temperature, texts.join("; "), COOL))?
+    (!texts.is_empty()).then(|| mark(MarkKind::Temperature, texts.join("; "), COOL))
 }
 
 fn throttled(record: &Record) -> Option<Mark> {
@@ -176,16 +182,20 @@ fn throttled(record: &Record) -> Option<Mark> {
         }
     }
     let mend = "cool the machine, give it a supply that is strong enough, and measure again";
-    (!texts.is_empty()).then(|| mark(MarkKind::Throttled, texts.join("; "), mend))?
+    (!texts.is_empty()).then(|| mark(MarkKind::Throttled, texts.join("; "), mend))
 }
 
-/// What a Raspberry Pi tells of this moment, or had not told before the run.
+/// What a Raspberry Pi's firmware told at this reading, as far as it is of the run: until it was asked anew, what
+/// happened may have happened before.
 fn firmware(reading: &Reading, record: &Record) -> Vec<String> {
     let (Some(now), Some(before)) = (reading.throttle.raspberry_pi, record.before.throttle.raspberry_pi) else {
         return Vec::new();
     };
-    let known = before.ever();
-    let new = now.ever().into_iter().filter(|meaning| !known.contains(meaning));
+    let known = match reading.seconds - record.before.seconds > POLL {
+        true => Vec::new(),
+        false => before.lately(),
+    };
+    let new = now.lately().into_iter().filter(|meaning| !known.contains(meaning));
     let mut meanings = now.now();
     meanings.extend(new);
     meanings.sort_unstable();
@@ -201,7 +211,7 @@ fn others(record: &Record) -> Option<Mark> {
     let cores: Vec<_> = record.cores.iter().map(u32::to_string).collect();
     let text = format!("others used {:.1} % of the cores ({})", 100.0 * share, cores.join(" "));
     let mend = "end other programs (top shows them), or measure on cores that they leave alone (--cores)";
-    mark(MarkKind::Others, text, mend)
+    Some(mark(MarkKind::Others, text, mend))
 }
 
 fn steal(summary: &Summary) -> Option<Mark> {
@@ -210,7 +220,8 @@ fn steal(summary: &Summary) -> Option<Mark> {
         "the host gave {:.1} % of the cores' time to other machines",
         100.0 * share
     );
-    mark(MarkKind::Steal, text, "measure on a machine that is not shared")
+    let mend = "measure on a machine that is not shared";
+    Some(mark(MarkKind::Steal, text, mend))
 }
 
 fn memory(summary: &Summary) -> Option<Mark> {
@@ -220,7 +231,7 @@ fn memory(summary: &Summary) -> Option<Mark> {
     let faults = faults.map(|faults| format!("pages of this process that were read back from disk: {faults}"));
     let texts: Vec<_> = [waiting, faults].into_iter().flatten().collect();
     let mend = "free memory, or end what uses it, and measure again";
-    (!texts.is_empty()).then(|| mark(MarkKind::Memory, texts.join("; "), mend))?
+    (!texts.is_empty()).then(|| mark(MarkKind::Memory, texts.join("; "), mend))
 }
 
 #[cfg(test)]

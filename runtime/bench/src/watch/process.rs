@@ -32,7 +32,8 @@ fn parse(stat: &str) -> Option<(f64, u64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<_> = rest.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    Some(((field(14)? + field(15)?) as f64 / TICKS_PER_SECOND, field(12)?))
+    let ticks = field(14)?.checked_add(field(15)?)?;
+    Some((ticks as f64 / TICKS_PER_SECOND, field(12)?))
 }
 
 fn involuntary_switches(root: &Root) -> Option<u64> {
@@ -70,8 +71,10 @@ mod tests {
 
     #[test]
     fn what_is_not_told_is_none() {
-        let (_folder, root) = tree(&[("proc/self/stat", "1 (x) R 1\n")]);
-        assert_eq!(read(&root), None);
+        for stat in ["1 (x) R 1\n", "1 (x) R 1 1 1 0 -1 0 9 0 0 0 18446744073709551615 1\n"] {
+            let (_folder, root) = tree(&[("proc/self/stat", stat)]);
+            assert_eq!(read(&root), None, "{stat}");
+        }
         let (_folder, root) = tree(&[("proc/self/stat", "1 (x) R 1 1 1 0 -1 0 9 0 0 0 1 1\n")]);
         assert_eq!(read(&root).unwrap().involuntary_switches, None);
     }

@@ -56,7 +56,7 @@ impl Sensors {
             frequency_source: cores::source(&root, cores),
             temperatures: temperature::Sensors::find(&root, &devices),
             throttle: throttle::Sensors::find(&root, &devices, cores),
-            power: power::Sensors::find(&root, &devices, start.elapsed().as_secs_f64()),
+            power: power::Sensors::find(&root, &devices),
             root,
         }
     }

@@ -1,4 +1,4 @@
-//! How fast a processor counts: tells that a clock moved where no frequency can be read.
+//! How fast a processor counts: tells that a clock moved also where no frequency is told, or not the true one.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -144,9 +144,7 @@ fn in_use(readings: &[&Reading], core: usize, at: usize) -> bool {
 }
 
 fn temperature(readings: &[&Reading], sensors: &[TemperatureSensor]) -> Option<Span> {
-    let known = sensors.iter().any(|sensor| sensor.of_processor);
-    let counted = sensors.iter().filter(|sensor| sensor.of_processor || !known);
-    let spans = counted.filter_map(|sensor| {
+    let spans = TemperatureSensor::telling(sensors).filter_map(|sensor| {
         let values = readings
             .iter()
             .filter_map(|reading| reading.temperatures.as_ref()?.get(&sensor.name));

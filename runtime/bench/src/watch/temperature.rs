@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::hwmon::Device;
+use super::hwmon::{Device, unique};
 use crate::machine::Root;
 
 /// Parts of the names of sensors that are on the processor, or on the chip that it is a part of.
@@ -21,8 +21,17 @@ pub struct TemperatureSensor {
     pub name: String,
     /// Whether it is, by its name, on the processor's chip: those of disks and radios say little about a run.
     pub of_processor: bool,
-    /// The lowest temperature at which the kernel slows something down or switches off; `None` if it is not told.
+    /// The lowest temperature at which the kernel slows something down or switches off, or the one that a hardware
+    /// monitor calls critical; `None` if it is not told.
     pub limit_celsius: Option<f64>,
+}
+
+impl TemperatureSensor {
+    /// Those of `sensors` that say something of a run: the processor's; all, where none is known to be one.
+    pub(crate) fn telling(sensors: &[Self]) -> impl Iterator<Item = &Self> {
+        let known = sensors.iter().any(|sensor| sensor.of_processor);
+        sensors.iter().filter(move |sensor| sensor.of_processor || !known)
+    }
 }
 
 /// All sensors of a machine, and where they are read.
@@ -48,13 +57,10 @@ impl Sensors {
                 continue;
             }
             for channel in device.channels("temp", "_input") {
-                let limit = |kind| degrees(root, &device.path(&format!("{channel}_{kind}")));
-                sensors.add(
-                    root,
-                    device.title(root, channel),
-                    device.path(&format!("{channel}_input")),
-                    lowest([limit("max"), limit("crit")].into_iter().flatten()),
-                );
+                let path = |file| device.path(&format!("{channel}_{file}"));
+                // Not `max`: there it is the fans that should run, nothing slows down.
+                let limit = lowest(degrees(root, &path("crit")).into_iter());
+                sensors.add(root, device.title(root, channel), path("input"), limit);
             }
         }
         sensors
@@ -65,12 +71,9 @@ impl Sensors {
         if degrees(root, &path).is_none() {
             return;
         }
-        let taken = |name: &str| self.found.iter().any(|(sensor, _)| sensor.name == name);
-        let numbered = (2..).map(|number| format!("{name} {number}"));
-        let unique = std::iter::once(name.clone()).chain(numbered).find(|name| !taken(name));
         let lower = name.to_lowercase();
         let sensor = TemperatureSensor {
-            name: unique.unwrap_or(name),
+            name: unique(name, |name| self.found.iter().any(|(sensor, _)| sensor.name == name)),
             of_processor: PROCESSOR.iter().any(|part| lower.contains(part)),
             limit_celsius,
         };
@@ -137,8 +140,10 @@ mod tests {
             ("sys/class/hwmon/hwmon1/name", "nvme\n"),
             ("sys/class/hwmon/hwmon1/temp1_input", "-1500\n"),
             ("sys/class/hwmon/hwmon1/temp1_label", "Composite\n"),
+            ("sys/class/hwmon/hwmon1/temp1_max", "70000\n"),
             ("sys/class/hwmon/hwmon1/temp1_crit", "84850\n"),
             ("sys/class/hwmon/hwmon1/temp2_input", "30000\n"),
+            ("sys/class/hwmon/hwmon1/temp2_max", "70000\n"),
         ]);
         let sensors = Sensors::find(&root, &Device::find_all(&root));
         let expected = |name: &str, of_processor, limit_celsius| TemperatureSensor {

@@ -1,7 +1,8 @@
 //! Whether something held the clock down: heat, too low a voltage, too high a current.
 //!
 //! Source: Linux, `arch/x86/kernel/cpu/mce/therm_throt.c` (x86), `Documentation/driver-api/thermal/sysfs-api.rst`;
-//! Raspberry Pi's documentation of `vcgencmd get_throttled`; NVIDIA's Jetson Linux Developer Guide, "Over-Current Events".
+//! Raspberry Pi's documentation of `vcgencmd get_throttled`, and its kernel's `drivers/firmware/raspberrypi.c` and
+//! `drivers/hwmon/raspberrypi-hwmon.c`; NVIDIA's Jetson Linux Developer Guide, "Over-Current Events".
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,11 @@ use crate::machine::Root;
 
 /// Parts of the types of cooling devices that slow a processor down; fans do not.
 const SLOWING: [&str; 6] = ["cpu", "gpu", "processor", "devfreq", "throttle", "balanced"];
-/// By what a Raspberry Pi's firmware is asked; the path is the same on all its models.
+/// What a Raspberry Pi's firmware told the kernel last; the path is the same on all its models.
 const FIRMWARE: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
+
+/// The name of the events of an x86's whole package.
+const PACKAGE: &str = "package";
 
 /// What the sensors of throttling tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,18 +32,19 @@ pub struct Throttle {
     pub raspberry_pi: Option<RaspberryPi>,
 }
 
-/// What a Raspberry Pi's firmware tells: bits 0 to 3 of this moment, bits 16 to 19 of the time since the system started.
+/// What a Raspberry Pi's firmware told when the kernel's driver asked it last, as it does every 2 s: bits 0 to 3 of
+/// that moment, bits 16 to 19 of the time since it had asked before, when it cleared them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaspberryPi(pub u32);
 
 impl RaspberryPi {
-    /// What the bits of this moment mean.
+    /// What the bits of the moment at which it was asked mean.
     pub fn now(self) -> Vec<&'static str> {
         Self::meanings(self.0)
     }
 
-    /// What happened since the system started.
-    pub fn ever(self) -> Vec<&'static str> {
+    /// What happened since it had been asked before.
+    pub fn lately(self) -> Vec<&'static str> {
         Self::meanings(self.0 >> 16)
     }
 
@@ -57,7 +62,7 @@ impl RaspberryPi {
 
 /// What there is on a machine, and where it is read.
 pub(super) struct Sensors {
-    /// Names and files; several files of one name are added up.
+    /// Names and files; several of one name are taken together.
     events: Vec<(String, String)>,
     held_down: Vec<(String, String)>,
 }
@@ -67,7 +72,7 @@ impl Sensors {
     pub(super) fn find(root: &Root, devices: &[Device], cores: &[u32]) -> Self {
         let of_core = |core: &u32| {
             let folder = format!("sys/devices/system/cpu/cpu{core}/thermal_throttle");
-            ["core", "package"].map(|name| (name.to_owned(), format!("{folder}/{name}_throttle_count")))
+            ["core", PACKAGE].map(|name| (name.to_owned(), format!("{folder}/{name}_throttle_count")))
         };
         let over_current = devices.iter().flat_map(|device| {
             let channels = device.channels("oc", "_event_cnt").into_iter();
@@ -89,8 +94,8 @@ impl Sensors {
 
     pub(super) fn read(&self, root: &Root) -> Throttle {
         Throttle {
-            events: sums(root, &self.events),
-            held_down: sums(root, &self.held_down),
+            events: counts(root, &self.events),
+            held_down: counts(root, &self.held_down),
             raspberry_pi: root.line(FIRMWARE).and_then(|text| {
                 let digits = text.trim_start_matches("0x");
                 u32::from_str_radix(digits, 16).ok().map(RaspberryPi)
@@ -99,15 +104,19 @@ impl Sensors {
     }
 }
 
-fn sums(root: &Root, files: &[(String, String)]) -> Option<BTreeMap<String, u64>> {
-    let mut sums = BTreeMap::new();
+/// By name: the sum of several files, but of the package's the largest, since each core counts the same events.
+fn counts(root: &Root, files: &[(String, String)]) -> Option<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
     for (name, path) in files {
-        if let Some(count) = root.number::<u64>(path) {
-            let sum: &mut u64 = sums.entry(name.clone()).or_default();
-            *sum = sum.saturating_add(count);
+        if let Some(found) = root.number::<u64>(path) {
+            let count: &mut u64 = counts.entry(name.clone()).or_default();
+            *count = match name.as_str() {
+                PACKAGE => found.max(*count),
+                _ => count.saturating_add(found),
+            };
         }
     }
-    (!sums.is_empty()).then_some(sums)
+    (!counts.is_empty()).then_some(counts)
 }
 
 #[cfg(test)]
@@ -121,15 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn x86_counts_each_watched_core() {
+    fn x86_counts_each_watched_core_and_their_package_once() {
         let file = |core, name| format!("sys/devices/system/cpu/cpu{core}/thermal_throttle/{name}_throttle_count");
-        let names = [file(0, "core"), file(1, "core"), file(2, "core"), file(0, "package")];
-        let counts = ["3\n", "4\n", "100\n", "5\n"];
+        let names = [
+            file(0, "core"),
+            file(1, "core"),
+            file(2, "core"),
+            file(0, "package"),
+            file(1, "package"),
+        ];
+        let counts = ["3\n", "4\n", "100\n", "5\n", "6\n"];
         let files: Vec<_> = names.iter().map(String::as_str).zip(counts).collect();
         let events = read(&files, &[0, 1]).events.unwrap();
         assert_eq!(
             events,
-            BTreeMap::from([("core".to_owned(), 7), ("package".to_owned(), 5)])
+            BTreeMap::from([("core".to_owned(), 7), ("package".to_owned(), 6)])
         );
     }
 
@@ -137,7 +152,10 @@ mod tests {
     fn a_raspberry_pi_tells_by_bits() {
         let bits = read(&[(FIRMWARE, "50005\n")], &[]).raspberry_pi.unwrap();
         let meanings = vec!["the supply's voltage is too low", "the processor is throttled"];
-        assert_eq!((bits.0, bits.now(), bits.ever()), (0x50005, meanings.clone(), meanings));
+        assert_eq!(
+            (bits.0, bits.now(), bits.lately()),
+            (0x50005, meanings.clone(), meanings)
+        );
         assert!(read(&[(FIRMWARE, "0\n")], &[]).raspberry_pi.unwrap().now().is_empty());
         assert_eq!(read(&[(FIRMWARE, "off\n")], &[]).raspberry_pi, None);
     }
