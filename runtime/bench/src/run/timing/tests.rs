@@ -41,7 +41,7 @@ fn scheduled(rate: f64, burst: usize) -> Arrivals {
 /// The samples of one stream, without a warm-up.
 fn samples(plan: &Plan, time: impl FnMut(u64, u64) -> u64 + Send) -> Vec<Sample> {
     let clock = Spent::default();
-    let mut recorder = Recorder::new(plan, 1, MS);
+    let mut recorder = Recorder::new(plan, &[MS]);
     let engine = Synthetic {
         clock: &clock,
         runs: 0,
@@ -180,7 +180,7 @@ fn steps_are_told_apart() {
     }
     let clock = Spent::default();
     let plan = plan(scheduled(250.0, 1), 0.0, 2);
-    let mut recorder = Recorder::new(&plan, 1, MS);
+    let mut recorder = Recorder::new(&plan, &[MS]);
     super::time(&plan, &clock, &mut [Steps(&clock)], &mut recorder).unwrap();
     let Stages {
         waiting,
@@ -202,7 +202,7 @@ fn both_minima_hold_and_the_room_suffices_for_a_machine_twice_as_fast() {
         |min_seconds, min_runs| samples(&plan(Arrivals::BackToBack, min_seconds, min_runs), |_, _| MS / 2).len();
     assert_eq!((count(1.0, 1), count(0.0, 100), count(0.1, 5000)), (2000, 100, 5000));
     let plan = plan(Arrivals::BackToBack, 1.0, 1);
-    let recorder = Recorder::new(&plan, 2, MS);
+    let recorder = Recorder::new(&plan, &[MS; 2]);
     assert_eq!(recorder.bytes(), 2 * 2064 * 40);
 }
 
@@ -225,7 +225,7 @@ fn a_warm_up_ends_when_the_median_has_settled_or_at_the_limit() {
     // slow for half a second, in which each window is faster by a tenth
     let (found, typical) = warm_up(|_, now| if now < SECOND / 2 { 10 * MS - now / 100 } else { 2 * MS });
     assert!(found.stable && found.seconds > 0.9 && found.seconds < 1.2, "{found:?}");
-    assert_eq!(typical, 2 * MS);
+    assert_eq!(typical, [2 * MS]);
     // slower and slower
     let (found, _) = warm_up(|_, now| MS + now / 50);
     assert!(
@@ -234,7 +234,7 @@ fn a_warm_up_ends_when_the_median_has_settled_or_at_the_limit() {
     );
     // a run that takes longer than the limit is made once
     let (found, typical) = warm_up(|_, _| 7 * SECOND);
-    assert_eq!((found.runs, found.stable, typical), (1, false, 7 * SECOND));
+    assert_eq!((found.runs, found.stable, typical), (1, false, vec![7 * SECOND]));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn streams_share_the_runs_and_end_together() {
             Ok(())
         }
     }
-    let mut recorder = Recorder::new(&plan, 3, MS);
+    let mut recorder = Recorder::new(&plan, &[MS; 3]);
     let begun = clock.now();
     super::time(&plan, &clock, &mut [Nothing, Nothing, Nothing], &mut recorder).unwrap();
     let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
@@ -274,7 +274,7 @@ fn a_stream_that_fails_ends_all() {
     let clock = SystemClock::start();
     let plan = plan(Arrivals::BackToBack, 600.0, 1);
     let engines = || [Failing(usize::MAX), Failing(1000)];
-    let mut recorder = Recorder::new(&plan, 2, 100 * MS);
+    let mut recorder = Recorder::new(&plan, &[100 * MS; 2]);
     assert_eq!(super::time(&plan, &clock, &mut engines(), &mut recorder), Err("broken"));
     let long = Plan {
         warm_up_seconds: 600.0,
@@ -284,4 +284,96 @@ fn a_stream_that_fails_ends_all() {
         super::warm_up(&long, &clock, &mut [Failing(1000), Failing(3)]).map(drop),
         Err("broken")
     );
+}
+
+#[test]
+fn bursts_are_whole_however_many_runs_are_demanded() {
+    let found = samples(&plan(scheduled(1e6, 10_000), 0.0, 30_001), |_, _| 1);
+    assert_eq!(found.len(), 40_000);
+    // also where there is no room for all: the bound is that of the bursts that hold as many
+    let recorder = Recorder::new(&plan(scheduled(1e6, 10_000), 1e6, 1), &[1; 3]);
+    let most = MAX_RUNS.div_ceil(3).next_multiple_of(10_000);
+    assert!(recorder.0.iter().all(|samples| samples.capacity() == most));
+}
+
+#[test]
+fn as_many_runs_as_may_be_demanded_have_room_in_any_number_of_streams() {
+    for streams in [1, 3, 7] {
+        let recorder = Recorder::new(&plan(Arrivals::BackToBack, 0.0, MAX_RUNS), &vec![MS; streams]);
+        let room: usize = recorder.0.iter().map(Vec::capacity).sum();
+        assert!((MAX_RUNS..MAX_RUNS + streams).contains(&room), "{streams}: {room}");
+    }
+}
+
+/// What an engine in step with another one does in a run.
+type Step<'a> = Box<dyn FnMut() -> Result<(), &'static str> + Send + 'a>;
+
+struct InStep<'a>(Step<'a>);
+
+impl Engine for InStep<'_> {
+    type Error = &'static str;
+
+    fn infer(&mut self) -> Result<(), Self::Error> {
+        (self.0)()
+    }
+}
+
+/// Waits until `done`, but not for ever.
+fn wait(done: impl Fn() -> bool, error: &'static str) -> Result<(), &'static str> {
+    let begun = std::time::Instant::now();
+    while !done() {
+        if begun.elapsed() > std::time::Duration::from_secs(20) {
+            return Err(error);
+        }
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// A stream of which 20 runs take as long as one of the other stream's keeps the load up until that one, too, has its 50.
+#[test]
+fn a_fast_stream_has_room_until_the_slow_one_is_done() {
+    const EACH: usize = 50;
+    let (fast, slow) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let runs = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+    let fast_step: Step<'_> = Box::new(|| {
+        let next = fast.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_level = || runs(&slow) == EACH || next <= 20 * (runs(&slow) + 1);
+        wait(is_level, "the slow stream has ended")
+    });
+    let slow_step: Step<'_> = Box::new(|| {
+        let next = runs(&slow) + 1;
+        wait(|| runs(&fast) >= 20 * next, "the fast stream has ended")?;
+        slow.store(next, Ordering::SeqCst);
+        Ok(())
+    });
+    let plan = plan(Arrivals::BackToBack, 0.0, 2 * EACH);
+    let mut recorder = Recorder::new(&plan, &[MS, 20 * MS]);
+    let mut engines = [InStep(fast_step), InStep(slow_step)];
+    super::time(&plan, &SystemClock::start(), &mut engines, &mut recorder).unwrap();
+    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
+    assert!(counts[0] >= 20 * EACH && counts[1] == EACH, "{counts:?}");
+}
+
+#[test]
+fn a_stream_without_room_ends_all() {
+    let fast = AtomicUsize::new(0);
+    // both are taken to be much slower than they are
+    let plan = plan(Arrivals::BackToBack, 600.0, 1);
+    let mut recorder = Recorder::new(&plan, &[600 * SECOND; 2]);
+    let room = recorder.0[0].capacity();
+    let fast_step: Step<'_> = Box::new(|| {
+        fast.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let slow_step: Step<'_> = Box::new(|| {
+        wait(|| fast.load(Ordering::SeqCst) >= room, "the fast stream has ended")?;
+        thread::sleep(std::time::Duration::from_millis(5));
+        Ok(())
+    });
+    let mut engines = [InStep(fast_step), InStep(slow_step)];
+    super::time(&plan, &SystemClock::start(), &mut engines, &mut recorder).unwrap();
+    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
+    assert_eq!(counts[0], room);
+    assert!(counts[1] < room, "{counts:?}");
 }
