@@ -4,6 +4,8 @@ use super::super::report::{Latency, Stages};
 use super::super::statistics;
 use super::*;
 
+mod streams;
+
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
@@ -238,55 +240,6 @@ fn a_warm_up_ends_when_the_median_has_settled_or_at_the_limit() {
 }
 
 #[test]
-fn streams_share_the_runs_and_end_together() {
-    let clock = SystemClock::start();
-    let plan = plan(scheduled(200.0, 1), 0.1, 30);
-    struct Nothing;
-    impl Engine for Nothing {
-        type Error = ();
-        fn infer(&mut self) -> Result<(), ()> {
-            Ok(())
-        }
-    }
-    let mut recorder = Recorder::new(&plan, &[MS; 3]);
-    let begun = clock.now();
-    super::time(&plan, &clock, &mut [Nothing, Nothing, Nothing], &mut recorder).unwrap();
-    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
-    assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
-    let firsts: Vec<_> = recorder.0.iter().map(|samples| samples[0].due).collect();
-    assert_eq!((firsts[1] - firsts[0], firsts[2] - firsts[1]), (1_666_666, 1_666_666));
-    assert!(firsts[0] >= begun);
-    let samples = recorder.into_samples();
-    assert_eq!(samples.len(), counts.iter().sum::<usize>());
-    assert!(samples.is_sorted_by_key(|sample| sample.done));
-}
-
-#[test]
-fn a_stream_that_fails_ends_all() {
-    struct Failing(usize);
-    impl Engine for Failing {
-        type Error = &'static str;
-        fn infer(&mut self) -> Result<(), Self::Error> {
-            self.0 = self.0.checked_sub(1).ok_or("broken")?;
-            Ok(())
-        }
-    }
-    let clock = SystemClock::start();
-    let plan = plan(Arrivals::BackToBack, 600.0, 1);
-    let engines = || [Failing(usize::MAX), Failing(1000)];
-    let mut recorder = Recorder::new(&plan, &[100 * MS; 2]);
-    assert_eq!(super::time(&plan, &clock, &mut engines(), &mut recorder), Err("broken"));
-    let long = Plan {
-        warm_up_seconds: 600.0,
-        ..plan
-    };
-    assert_eq!(
-        super::warm_up(&long, &clock, &mut [Failing(1000), Failing(3)]).map(drop),
-        Err("broken")
-    );
-}
-
-#[test]
 fn bursts_are_whole_however_many_runs_are_demanded() {
     let found = samples(&plan(scheduled(1e6, 10_000), 0.0, 30_001), |_, _| 1);
     assert_eq!(found.len(), 40_000);
@@ -294,86 +247,4 @@ fn bursts_are_whole_however_many_runs_are_demanded() {
     let recorder = Recorder::new(&plan(scheduled(1e6, 10_000), 1e6, 1), &[1; 3]);
     let most = MAX_RUNS.div_ceil(3).next_multiple_of(10_000);
     assert!(recorder.0.iter().all(|samples| samples.capacity() == most));
-}
-
-#[test]
-fn as_many_runs_as_may_be_demanded_have_room_in_any_number_of_streams() {
-    for streams in [1, 3, 7] {
-        let recorder = Recorder::new(&plan(Arrivals::BackToBack, 0.0, MAX_RUNS), &vec![MS; streams]);
-        let room: usize = recorder.0.iter().map(Vec::capacity).sum();
-        assert!((MAX_RUNS..MAX_RUNS + streams).contains(&room), "{streams}: {room}");
-    }
-}
-
-/// What an engine in step with another one does in a run.
-type Step<'a> = Box<dyn FnMut() -> Result<(), &'static str> + Send + 'a>;
-
-struct InStep<'a>(Step<'a>);
-
-impl Engine for InStep<'_> {
-    type Error = &'static str;
-
-    fn infer(&mut self) -> Result<(), Self::Error> {
-        (self.0)()
-    }
-}
-
-/// Waits until `done`, but not for ever.
-fn wait(done: impl Fn() -> bool, error: &'static str) -> Result<(), &'static str> {
-    let begun = std::time::Instant::now();
-    while !done() {
-        if begun.elapsed() > std::time::Duration::from_secs(20) {
-            return Err(error);
-        }
-        thread::yield_now();
-    }
-    Ok(())
-}
-
-/// A stream of which 20 runs take as long as one of the other stream's keeps the load up until that one, too, has its 50.
-#[test]
-fn a_fast_stream_has_room_until_the_slow_one_is_done() {
-    const EACH: usize = 50;
-    let (fast, slow) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let runs = |count: &AtomicUsize| count.load(Ordering::SeqCst);
-    let fast_step: Step<'_> = Box::new(|| {
-        let next = fast.fetch_add(1, Ordering::SeqCst) + 1;
-        let is_level = || runs(&slow) == EACH || next <= 20 * (runs(&slow) + 1);
-        wait(is_level, "the slow stream has ended")
-    });
-    let slow_step: Step<'_> = Box::new(|| {
-        let next = runs(&slow) + 1;
-        wait(|| runs(&fast) >= 20 * next, "the fast stream has ended")?;
-        slow.store(next, Ordering::SeqCst);
-        Ok(())
-    });
-    let plan = plan(Arrivals::BackToBack, 0.0, 2 * EACH);
-    let mut recorder = Recorder::new(&plan, &[MS, 20 * MS]);
-    let mut engines = [InStep(fast_step), InStep(slow_step)];
-    super::time(&plan, &SystemClock::start(), &mut engines, &mut recorder).unwrap();
-    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
-    assert!(counts[0] >= 20 * EACH && counts[1] == EACH, "{counts:?}");
-}
-
-#[test]
-fn a_stream_without_room_ends_all() {
-    let fast = AtomicUsize::new(0);
-    // both are taken to be much slower than they are
-    let plan = plan(Arrivals::BackToBack, 600.0, 1);
-    let mut recorder = Recorder::new(&plan, &[600 * SECOND; 2]);
-    let room = recorder.0[0].capacity();
-    let fast_step: Step<'_> = Box::new(|| {
-        fast.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    });
-    let slow_step: Step<'_> = Box::new(|| {
-        wait(|| fast.load(Ordering::SeqCst) >= room, "the fast stream has ended")?;
-        thread::sleep(std::time::Duration::from_millis(5));
-        Ok(())
-    });
-    let mut engines = [InStep(fast_step), InStep(slow_step)];
-    super::time(&plan, &SystemClock::start(), &mut engines, &mut recorder).unwrap();
-    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
-    assert_eq!(counts[0], room);
-    assert!(counts[1] < room, "{counts:?}");
 }
