@@ -19,7 +19,8 @@ fn streams_share_the_runs_and_end_together() {
     let begun = clock.now();
     time(&plan, &clock, &mut [Nothing, Nothing, Nothing], &mut recorder).unwrap();
     let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
-    assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
+    // fewer than the 20 that arrive in that time where the machine is late with the last ones
+    assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
     let firsts: Vec<_> = recorder.0.iter().map(|samples| samples[0].due).collect();
     assert_eq!((firsts[1] - firsts[0], firsts[2] - firsts[1]), (1_666_666, 1_666_666));
     assert!(firsts[0] >= begun);
@@ -34,13 +35,15 @@ fn a_stream_that_fails_ends_all() {
     impl Engine for Failing {
         type Error = &'static str;
         fn infer(&mut self) -> Result<(), Self::Error> {
+            // long enough for the other stream to be far from the end of its room
+            thread::sleep(Duration::from_micros(100));
             self.0 = self.0.checked_sub(1).ok_or("broken")?;
             Ok(())
         }
     }
     let clock = SystemClock::start();
     let plan = plan(Arrivals::BackToBack, 600.0, 1);
-    let engines = || [Failing(usize::MAX), Failing(1000)];
+    let engines = || [Failing(usize::MAX), Failing(100)];
     let mut recorder = Recorder::new(&plan, &[100 * MS; 2]);
     assert_eq!(time(&plan, &clock, &mut engines(), &mut recorder), Err("broken"));
     let long = Plan {
