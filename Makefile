@@ -50,9 +50,9 @@ DATA ?= fashion-mnist
 bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, beside Python's onnxruntime (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-runtime --bench start
 
-bench-run: onnxruntime $(PEERS)/.ready ## askd-bench run beside a loop around Python's onnxruntime, in turn (BUNDLES="...")
+bench-run: onnxruntime $(PEERS)/.ready ## askd-bench run beside a loop around Python's onnxruntime, in turn (BUNDLES="..." ROUNDS=24)
 	cargo build --release --locked -p askd-bench
-	ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(ONNXRUNTIME)}" $(PEERS)/bin/python runtime/bench/peers/in_turn.py \
+	ROUNDS="$(ROUNDS)" ORT_DYLIB_PATH="$${ORT_DYLIB_PATH:-$(CURDIR)/$(ONNXRUNTIME)}" $(PEERS)/bin/python runtime/bench/peers/in_turn.py \
 		target/release/askd-bench runtime/tests/fixtures/tiny_fixed.onnx $(abspath $(BUNDLES))
 
 bench-quantize: onnxruntime $(PEERS)/.ready ## quantised models beside ONNX Runtime's quantiser's (BUNDLES="..." DATA=KIND:PATH BENCH_ARGS="x86-vnni")

@@ -1,13 +1,14 @@
 """askd-bench beside a loop around ONNX Runtime's Python package, on the same model and images, in turn.
 
-    in_turn.py ASKD_BENCH TINY.onnx BUNDLE...
+    [ROUNDS=24] in_turn.py ASKD_BENCH TINY.onnx BUNDLE...
 
-Each round gives both sides a process of their own for some tenths of a second. What is told is the least p50 of the rounds, in milliseconds:
-whatever else runs on the machine makes a round slower, never faster. What the call from Python itself costs is told beside it: the median of the time that Python
+ROUNDS in the environment says how many rounds there are. Each gives both sides a process of their own for some tenths of a second. What is told
+is the least p50 of the rounds, in milliseconds: whatever else runs on the machine makes a round slower, never faster. What the call from Python itself costs is told beside it: the median of the time that Python
 sees less the time of `model_run` in the engine's own profile, whole microseconds, of the same runs. ONNX Runtime is the one that ORT_DYLIB_PATH names, which must be the package's version.
 """
 
 import json
+import os
 import pathlib
 import statistics
 import struct
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 
-ROUNDS = 24
+ROUNDS = int(os.environ.get("ROUNDS") or 24)
 SECONDS = 0.4
 PROFILED_RUNS = 600
 
@@ -48,7 +49,7 @@ def loop(model, golden):
         start = time.perf_counter_ns()
         session.run(None, inputs[run % len(inputs)])
         end = time.perf_counter_ns()
-        if time.perf_counter() - begun > SECONDS:  # the first second warms up
+        if time.perf_counter() - begun > SECONDS:  # until then it warms up
             times.append(end - start)
         if time.perf_counter() - begun > 2 * SECONDS and len(times) > 20:
             break

@@ -75,6 +75,14 @@ impl Failure {
         }
     }
 
+    /// What was asked for cannot be read, written or understood.
+    fn bad_input(error: impl Display) -> Self {
+        Self {
+            text: error.to_string(),
+            exit_code: 2,
+        }
+    }
+
     /// 2 for what was asked for, 3 for a device that computes something else, 4 for one without a usable engine or provider.
     fn of_runtime(error: &Error) -> Self {
         let exit_code = match error {

@@ -161,12 +161,15 @@ fn notes(before: &RunReport, after: &RunReport) -> Vec<String> {
         let settings = &report.settings;
         [
             ("model", report.model.sha256.clone()),
+            ("board", told(&report.machine.board)),
             ("processor", told(&report.machine.cpu)),
             ("cores", told(&report.machine.cores_allowed)),
             ("governor", told(&report.machine.governor)),
+            ("power mode", told(&power_mode(report))),
+            ("kernel", told(&report.machine.kernel)),
             ("ONNX Runtime", told(&report.engine.version)),
             ("provider", settings.provider_used.clone()),
-            ("scenario", format!("{:?}", settings.scenario)),
+            ("scenario", settings.scenario.name().to_owned()),
             ("rate", number(settings.rate, 3)),
             ("burst", settings.burst.to_string()),
             ("streams", settings.streams.to_string()),
@@ -202,6 +205,12 @@ fn notes(before: &RunReport, after: &RunReport) -> Vec<String> {
         );
     }
     notes
+}
+
+/// A Jetson's.
+fn power_mode(report: &RunReport) -> Option<String> {
+    let mode = report.machine.jetson.as_ref()?.power_mode.as_ref()?;
+    Some(mode.to_string())
 }
 
 #[cfg(test)]

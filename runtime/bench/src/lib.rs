@@ -8,6 +8,7 @@
 //! [`watch::Watch`] tells the state of the machine while something is measured, [`profile::profile`] where a run's time goes,
 //! and [`report::html`] shows a run as a page.
 
+pub mod child;
 pub mod compare;
 pub mod doctor;
 pub mod machine;

@@ -26,6 +26,7 @@ pub use frequency::FrequencyPolicy;
 pub use jetson::{Jetson, PowerMode};
 pub use libc::{Libc, LibcKind};
 pub use memory::Memory;
+pub(crate) use memory::bytes_of;
 pub(crate) use root::Root;
 pub use system::System;
 

@@ -5,11 +5,14 @@
 //! [`measure`]. What is compared are medians, with an interval from resampling the starts: [`Ratio`]. The clock is the
 //! caller's, so that all this can be tested to the nanosecond.
 
+mod bootstrap;
 mod ratio;
 mod rounds;
 mod samples;
 
-pub use ratio::{CONFIDENCE, RESAMPLES, Ratio, Shown};
+pub(crate) use bootstrap::bootstrap;
+pub use bootstrap::{CONFIDENCE, RESAMPLES};
+pub use ratio::{Ratio, Shown};
 pub use rounds::{Measurement, Plan, RUNS_PER_TURN, SITTINGS, Subject, WarmUp, measure};
 pub use samples::{Samples, Summary};
-pub(crate) use samples::{alike, median, percentile};
+pub(crate) use samples::{alike, median, median_figure, percentile};

@@ -78,9 +78,16 @@ pub(crate) fn write_table<const N: usize>(
     Ok(())
 }
 
-/// Text from a file, fit for a line.
+/// Text from a file, fit for a line: what is no visible character is escaped, as Rust does, but for quotes.
 pub(crate) fn printable(text: &str) -> String {
-    text.escape_debug().to_string()
+    const QUOTES: [char; 2] = ['\'', '"'];
+    let mut printable = String::new();
+    for piece in text.split_inclusive(QUOTES) {
+        let before = piece.trim_end_matches(QUOTES);
+        printable.extend(before.escape_debug());
+        printable += &piece[before.len()..];
+    }
+    printable
 }
 
 #[cfg(test)]
@@ -121,6 +128,18 @@ mod tests {
             (u64::MAX, "16777216.0 TiB"),
         ] {
             assert_eq!(bytes(n), text);
+        }
+    }
+
+    #[test]
+    fn text_from_a_file_stays_on_its_line_and_keeps_its_quotes() {
+        for (text, shown) in [
+            ("it's \"so\"", "it's \"so\""),
+            ("a\n'\x1b[31m", "a\\n'\\u{1b}[31m"),
+            ("\u{202e}x \\", "\\u{202e}x \\\\"),
+            ("caf\u{e9}''", "caf\u{e9}''"),
+        ] {
+            assert_eq!(printable(text), shown);
         }
     }
 

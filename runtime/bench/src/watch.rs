@@ -124,7 +124,7 @@ impl Watch {
         let (stop, stopped) = mpsc::channel();
         let (ready, started) = mpsc::channel();
         let watch = move || {
-            let kept_to = keep_to(others);
+            let kept_to = keep_to(&others);
             let mut sensors = Sensors::find(root, &cores, Instant::now());
             let mut times = Vec::new();
             let before = timed(&mut sensors, &mut times);
@@ -182,9 +182,8 @@ fn timed(sensors: &mut Sensors, times: &mut Vec<Duration>) -> Reading {
 }
 
 /// Keeps the calling thread to these cores, if there are any and the system lets it; tells which.
-fn keep_to(cores: Vec<u32>) -> Option<Vec<u32>> {
-    let numbers: Vec<_> = cores.iter().map(|core| *core as usize).collect();
-    (!numbers.is_empty() && set_affinity(&numbers).is_ok()).then_some(cores)
+fn keep_to(cores: &[u32]) -> Option<Vec<u32>> {
+    (!cores.is_empty()).then(|| set_affinity(cores).ok())?
 }
 
 impl Readings {

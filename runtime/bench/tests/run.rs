@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use askd_bench::run::RunReport;
 use askd_runtime::{Batch, sha256_hex};
@@ -21,12 +21,17 @@ const QUICK: [&str; 4] = ["--min-seconds", "0", "--min-runs", "100"];
 const WARM_UP: &str = "--warm-up=0.1";
 
 fn run<S: AsRef<OsStr>>(model: &Path, args: impl IntoIterator<Item = S>) -> Output {
+    command(model, args).output().unwrap()
+}
+
+fn command<S: AsRef<OsStr>>(model: &Path, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = common::command(env!("CARGO_BIN_EXE_askd-bench"));
     let mut args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
     if args.iter().all(|arg| !arg.to_string_lossy().starts_with("--warm-up")) {
         args.push(WARM_UP.into());
     }
-    command.arg("run").arg(model).args(QUICK).args(args).output().unwrap()
+    command.arg("run").arg(model).args(QUICK).args(args);
+    command
 }
 
 /// The report as JSON, read back as what it is, and the exit code, which must be the one that the report tells.
@@ -277,6 +282,10 @@ fn what_cannot_be_measured_is_refused_in_a_line() {
             vec!["--cores", "65535"],
             "error: --cores 65535: the system refuses it: ",
         ),
+        (
+            vec!["--cores", "0-1023"],
+            "error: --cores 0-1023: expected processors that are switched on",
+        ),
         (vec!["--cores", "fast"], "expected big, little, or numbers"),
         (vec!["--rate", "0"], "expected a number of 0.001"),
         (vec!["--out", "/nowhere/run.json"], "/nowhere/run.json"),
@@ -338,6 +347,29 @@ fn the_machine_is_watched_and_the_nodes_are_profiled() {
     assert!(
         text.contains("Nodes of the graph") && text.ends_with("</html>\n"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_profile_that_fails_costs_the_profile_alone() {
+    require_engine();
+    let folder = bundle(FIXED, Batch::One, |_, _| {});
+    let mut command = command(folder.path(), ["--profile", "--json", "--no-cold-start"]);
+    // where ONNX Runtime is to write its profile
+    let output = command.env("TMPDIR", "/nowhere").output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let report: RunReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report.runs.count, report.profile), (100, None));
+    let mark = report.marks.iter().find(|mark| mark.kind == "profile").unwrap();
+    assert!(
+        !mark.strict && mark.text.starts_with("the nodes were not timed: /nowhere"),
+        "{}",
+        mark.text
     );
 }
 

@@ -6,7 +6,9 @@ mod common;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use askd_bench::run::RunReport;
 use askd_runtime::Batch;
@@ -31,7 +33,7 @@ fn text(bytes: &[u8]) -> String {
 fn a_suite_writes_the_boards_table() {
     require_engine();
     if !common::emulator().is_empty() {
-        // an emulated program cannot start itself
+        eprintln!("skipped: an emulated program cannot start itself");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +97,26 @@ fn a_suite_writes_the_boards_table() {
         "{json:#}"
     );
 
+    // a model that has no variant for such a machine is told of, and is no success
+    let elsewhere = bundle(FIXED, Batch::One, |manifest, _| {
+        manifest.variants[0].target = "jetson-tensorrt".into()
+    });
+    let suite = |json: &[&str]| {
+        let args = [OsStr::new("suite"), elsewhere.path().as_os_str()];
+        bench(args.into_iter().chain(json.iter().map(OsStr::new)))
+    };
+    let output = suite(&["--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &json["exit_code"]), (Some(4), &4.into()));
+    let failure = json["rows"][0]["failure"].as_str().unwrap();
+    assert!(
+        failure.ends_with("got fp32 for jetson-tensorrt; name one with --variants to run it all the same"),
+        "{failure}"
+    );
+    let output = suite(&[]);
+    assert!(text(&output.stdout).contains("1 thread: did not run: expected a variant for such a machine"));
+    assert!(text(&output.stderr).contains("1 of 1: ") && output.status.code() == Some(4));
+
     let output = bench([OsStr::new("suite"), OsStr::new("/nowhere.toml")]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let no_such = [
@@ -105,6 +127,73 @@ fn a_suite_writes_the_boards_table() {
     ]
     .map(str::to_owned);
     assert_eq!(bench(no_such).status.code(), Some(2));
+}
+
+#[test]
+fn an_interrupted_suite_keeps_the_reports_that_it_has() {
+    require_engine();
+    if !common::emulator().is_empty() {
+        eprintln!("skipped: an emulated program cannot start itself");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [model, reports] = ["a.onnx", "runs"].map(|name| folder.path().join(name));
+    fs::write(&model, FIXED).unwrap();
+    let mut suite = common::command(env!("CARGO_BIN_EXE_askd-bench"))
+        .arg("suite")
+        .arg(&model)
+        .args([
+            "--threads=1,2,1",
+            "--min-seconds=1",
+            "--min-runs=1",
+            "--warm-up=0.1",
+            "--reports",
+        ])
+        .arg(&reports)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !reports.join("01.json").exists() && begun.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    // two runs of a second or longer are still to come
+    assert_eq!(suite.try_wait().unwrap(), None);
+    suite.kill().unwrap();
+    suite.wait().unwrap();
+    let names: Vec<_> = fs::read_dir(&reports)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["01.json"]);
+    let report = fs::read(reports.join("01.json")).unwrap();
+    assert!(serde_json::from_slice::<RunReport>(&report).is_ok());
+}
+
+#[test]
+fn a_report_that_cannot_be_kept_costs_no_other() {
+    require_engine();
+    if !common::emulator().is_empty() {
+        eprintln!("skipped: an emulated program cannot start itself");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [model, reports] = ["a.onnx", "runs"].map(|name| folder.path().join(name));
+    fs::write(&model, FIXED).unwrap();
+    // something else is where the second report is to be
+    fs::create_dir_all(reports.join("02.json").join("x")).unwrap();
+    let mut args = vec![OsStr::new("suite"), model.as_os_str(), OsStr::new("--threads=1,2,1")];
+    args.extend([OsStr::new("--json"), OsStr::new("--reports"), reports.as_os_str()]);
+    args.extend(QUICK.map(OsStr::new));
+    let output = bench(args);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &json["exit_code"]), (Some(2), &2.into()));
+    assert_eq!(json["rows"].as_array().unwrap().len(), 3);
+    let stderr = text(&output.stderr);
+    let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(error.contains("02.json"), "{error}");
+    assert!(reports.join("01.json").is_file() && reports.join("03.json").is_file());
 }
 
 #[test]

@@ -34,10 +34,7 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
         margin: args.margin,
         other_model: args.other_model,
     };
-    let comparison = compare(&demand).map_err(|error| Failure {
-        text: error.to_string(),
-        exit_code: 2,
-    })?;
+    let comparison = compare(&demand).map_err(Failure::bad_input)?;
     Output::new(comparison.to_string(), &comparison, comparison.exit_code)
 }
 

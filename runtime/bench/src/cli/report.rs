@@ -22,10 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Output, Failure> {
-    let report = read_report(&args.report).map_err(|error| Failure {
-        text: error.to_string(),
-        exit_code: 2,
-    })?;
+    let report = read_report(&args.report).map_err(Failure::bad_input)?;
     if let Some(path) = &args.html {
         store::write(path, &html(&report)).map_err(|error| Failure::of_runtime(&error))?;
     }

@@ -163,10 +163,7 @@ impl Args {
 pub(super) fn failure(error: Error) -> Failure {
     match error {
         Error::Runtime(error) => Failure::of_runtime(&error),
-        error => Failure {
-            text: error.to_string(),
-            exit_code: 2,
-        },
+        error => Failure::bad_input(error),
     }
 }
 

@@ -4,12 +4,12 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use askd_bench::child;
 use askd_bench::machine::Machine;
 use askd_bench::run::RunReport;
 use askd_bench::store;
-use askd_bench::suite::{Entry, List, Listed, entries, run as run_all};
+use askd_bench::suite::{Entry, List, Listed, plan, run as run_all};
 use askd_runtime::Error;
 
 use super::args::{PlaceArgs, RulesArgs, push};
@@ -21,7 +21,8 @@ use super::{Failure, Output};
 /// such a machine. Progress is on standard error.
 ///
 /// Exit code 0 if every run has a report; 2 for a list or a bundle that cannot be read, a file that cannot be written, or a
-/// wrong flag; 4 if a run has none or, with --strict, if the conditions of one were not met. The table is written all the same.
+/// wrong flag; 4 if a run has none (whatever its own exit code), if no variant of a model was made for such a machine or, with
+/// --strict, if the conditions of a run were not met. The table is written all the same.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  askd-bench suite a.askd b.askd --threads 1,4 --out board.md\n  \
@@ -44,7 +45,8 @@ pub(super) struct Args {
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write every run's report to this directory, which is made if it is missing: 01.json, 02.json, ...
+    /// Write every run's report, as soon as there is one, to this directory, which is made if it is missing: 01.json,
+    /// 02.json, ... by the rows of the table
     #[arg(long, value_name = "DIRECTORY")]
     reports: Option<PathBuf>,
 }
@@ -53,7 +55,7 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
     let list = args.list()?;
     let machine = Machine::read(Path::new("/"));
     let runtime = |error: Error| Failure::of_runtime(&error);
-    let entries = entries(&list, &machine).map_err(runtime)?;
+    let plan = plan(&list, &machine).map_err(runtime)?;
     if let Some(path) = &args.out {
         store::try_out(path).map_err(runtime)?;
     }
@@ -62,16 +64,22 @@ pub(super) fn run(args: Args) -> Result<Output, Failure> {
             let path = path.clone();
             runtime(Error::Write { path, source })
         })?;
+        store::try_out(&report_file(path, 1)).map_err(runtime)?;
     }
     let command = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut runner = |entry: &Entry| args.run_one(entry);
-    let suite = run_all(entries, command, &mut runner, &mut |line| eprintln!("{line}"));
-    if let Some(folder) = &args.reports {
-        for (row, number) in suite.rows.iter().zip(1..) {
-            let Some(report) = &row.report else { continue };
-            let text = serde_json::to_string_pretty(report).map_err(Failure::to_print)?;
-            store::write(&folder.join(format!("{number:02}.json")), &(text + "\n")).map_err(runtime)?;
+    let mut lost = false;
+    let mut runner = |number, entry: &Entry| {
+        let report = args.run_one(entry)?;
+        // at once: a suite takes hours, and may be interrupted; what goes wrong here costs one file, not all runs
+        if let Err(Failure { text, .. }) = args.keep(number, &report) {
+            eprintln!("error: {text}");
+            lost = true;
         }
+        Ok(report)
+    };
+    let mut suite = run_all(plan, command, &mut runner, &mut |line| eprintln!("{line}"));
+    if lost {
+        suite.exit_code = suite.exit_code.max(2);
     }
     let output = Output::new(suite.to_string(), &suite, suite.exit_code)?;
     if let Some(path) = &args.out {
@@ -84,10 +92,7 @@ impl Args {
     fn list(&self) -> Result<List, Failure> {
         let is_list = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml");
         let mut list = match self.models.as_slice() {
-            [path] if is_list(path) => List::read(path).map_err(|error| Failure {
-                text: error.to_string(),
-                exit_code: 2,
-            })?,
+            [path] if is_list(path) => List::read(path).map_err(Failure::bad_input)?,
             paths => List {
                 threads: vec![1],
                 models: paths.iter().cloned().map(Listed::of).collect(),
@@ -112,15 +117,19 @@ impl Args {
         push(&mut arguments, "--threads", Some(entry.threads.to_string()));
         arguments.extend(self.place.to_arguments());
         arguments.extend(self.rules.to_arguments());
-        let output = Command::new(&program).args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-        serde_json::from_slice(&output.stdout).map_err(|_| {
-            let words = String::from_utf8_lossy(&output.stderr);
-            let error = words.lines().find_map(|line| line.strip_prefix("error: "));
-            error.map_or_else(
-                || format!("it ended without a report, {}", output.status),
-                str::to_owned,
-            )
-        })
+        child::json(&program, &arguments)
     }
+
+    /// Writes a report where `--reports` says, if it does.
+    fn keep(&self, number: usize, report: &RunReport) -> Result<(), Failure> {
+        let Some(folder) = &self.reports else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(report).map_err(Failure::to_print)?;
+        store::write(&report_file(folder, number), &(text + "\n")).map_err(|error| Failure::of_runtime(&error))
+    }
+}
+
+fn report_file(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number:02}.json"))
 }

@@ -1,15 +1,26 @@
 //! Reads reports, which may come from anywhere.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::serialization::Deserializer;
 use serde::Deserialize;
 
 use super::error::Error;
 use crate::run::{Block, MAX_RUNS, RunReport, SCHEMA as RUN_SCHEMA};
+
+/// Most bytes of a histogram that is unpacked: one of nanoseconds in 64 bits with 3 digits has 56,320 counts, each of 9 bytes
+/// or fewer.
+const MAX_UNPACKED: u64 = 1 << 20;
+/// What a packed histogram has before the packed bytes: a mark of the format, and their number.
+const PACKED_HEAD: usize = 8;
+/// What an unpacked one has before its counts: mark, bytes of the counts, normalizing offset, digits (4 bytes each), lowest and
+/// highest value, ratio of integers to floats (8 bytes each).
+const HEAD: usize = 40;
 
 /// A report, with the latencies of its blocks.
 pub(super) struct Run {
@@ -60,9 +71,10 @@ impl Run {
 
 /// The latencies of a block, and how often each came; what is wrong with it, if it cannot be read.
 pub(super) fn latencies(block: &Block) -> Result<Vec<(u64, u64)>, String> {
-    let bytes = STANDARD
+    let packed = STANDARD
         .decode(&block.hdr_v2_base64)
         .map_err(|error| error.to_string())?;
+    let bytes = unpack(&packed)?;
     let histogram = Deserializer::new().deserialize::<u64, _>(&mut bytes.as_slice());
     let histogram = histogram.map_err(|error| error.to_string())?;
     let recorded = histogram.iter_recorded();
@@ -75,5 +87,28 @@ pub(super) fn latencies(block: &Block) -> Result<Vec<(u64, u64)>, String> {
     match runs {
         Some(runs) if runs == block.runs as u64 && block.runs <= MAX_RUNS => Ok(latencies),
         found => Err(format!("{found:?} of {} runs", block.runs)),
+    }
+}
+
+/// Unpacks a histogram as far as one can be long, and sees to it that its counts are all there: the crate that reads it takes as
+/// much memory as the histogram says it needs.
+///
+/// Source: HdrHistogram, `AbstractHistogram.java`, "V2 encoding".
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let packed = packed.get(PACKED_HEAD..).unwrap_or_default();
+    let mut bytes = Vec::new();
+    let unpacked = ZlibDecoder::new(packed).take(MAX_UNPACKED).read_to_end(&mut bytes);
+    unpacked.map_err(|error| error.to_string())?;
+    let counts = bytes
+        .get(4..8)
+        .and_then(|length| length.try_into().ok())
+        .map(u32::from_be_bytes);
+    let there = bytes.len().saturating_sub(HEAD);
+    match counts {
+        Some(counts) if counts as usize == there => Ok(bytes),
+        counts => Err(format!(
+            "{there} bytes of counts where it tells of {}",
+            counts.unwrap_or_default()
+        )),
     }
 }

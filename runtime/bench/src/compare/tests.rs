@@ -1,5 +1,9 @@
 use std::fs;
+use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -117,29 +121,128 @@ fn what_is_no_report_is_refused_in_a_line() {
 }
 
 #[test]
-fn a_damaged_histogram_is_refused_and_nothing_worse() {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
+fn another_state_of_the_machine_is_noted() {
+    let jetson = |id, name| serde_json::json!({"l4t": "36.4.3", "jetpack": null, "power_mode": {"id": id, "name": name}, "gpu_clock_fixed": true});
+    let (_folder, demand) = reports(1000, 1000, |json| {
+        json["machine"]["board"] = "Jetson Orin Nano".into();
+        json["machine"]["kernel"] = "5.15.148-tegra".into();
+        json["machine"]["jetson"] = jetson(2, "MAXN");
+        json["settings"]["scenario"] = "open-loop".into();
+    });
+    let expected = [
+        "board: not told before, Jetson Orin Nano after",
+        "power mode: not told before, 2 (MAXN) after",
+        "kernel: not told before, 5.15.148-tegra after",
+        "scenario: back-to-back before, open-loop after",
+    ];
+    assert_eq!(compare(&demand).unwrap().notes, expected);
+    // of one machine in two modes, the mode is all that is told
+    fs::copy(&demand.after, &demand.before).unwrap();
+    let mut json: Value = serde_json::from_slice(&fs::read(&demand.after).unwrap()).unwrap();
+    json["machine"]["jetson"] = jetson(1, "15W");
+    fs::write(&demand.after, json.to_string()).unwrap();
+    assert_eq!(
+        compare(&demand).unwrap().notes,
+        ["power mode: 2 (MAXN) before, 1 (15W) after"]
+    );
+}
+
+/// A histogram as a report holds it, packed by hand: `change` has been at its 40 bytes of head and its counts.
+fn packed(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
     use hdrhistogram::serialization::{Serializer, V2Serializer};
-    use rand::{Rng, SeedableRng};
 
     let mut histogram = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 50_000_000, 3).unwrap();
     (1..500).for_each(|time| histogram.record(time * 100_000).unwrap());
     let mut whole = Vec::new();
     V2Serializer::new().serialize(&histogram, &mut whole).unwrap();
-    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    for _ in 0..300 {
-        let mut bytes = whole.clone();
-        for _ in 0..random.random_range(1..4) {
-            let at = random.random_range(0..bytes.len());
-            bytes[at] = random.random();
-        }
-        bytes.truncate(random.random_range(0..=2 * bytes.len()));
-        let block = Block {
-            runs: 499,
-            seconds: 1.0,
-            hdr_v2_base64: STANDARD.encode(bytes),
-        };
-        let _ = super::read::latencies(&block);
+    change(&mut whole);
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&whole).unwrap();
+    let bytes = encoder.finish().unwrap();
+    // the mark of a packed histogram, and the length
+    let mut packed = 0x1c84_9314u32.to_be_bytes().to_vec();
+    packed.extend(u32::try_from(bytes.len()).unwrap().to_be_bytes());
+    packed.extend(bytes);
+    packed
+}
+
+/// What is read of a block of 499 runs.
+fn latencies(histogram: &[u8]) -> Result<Vec<(u64, u64)>, String> {
+    super::read::latencies(&Block {
+        runs: 499,
+        seconds: 1.0,
+        hdr_v2_base64: STANDARD.encode(histogram),
+    })
+}
+
+#[test]
+fn a_histogram_is_read_as_it_was_recorded() {
+    let found = latencies(&packed(|_| {})).unwrap();
+    assert_eq!(
+        (found.len(), found.iter().map(|(_, count)| count).sum::<u64>()),
+        (499, 499)
+    );
+    for ((time, _), recorded) in found.iter().zip((1..500).map(|time| time * 100_000)) {
+        assert!(time.abs_diff(recorded) * 1000 <= recorded, "{time} for {recorded}");
     }
+}
+
+#[test]
+fn a_histogram_that_takes_more_memory_than_it_may_is_refused_at_once() {
+    let length = |length: u32| packed(|bytes| bytes[4..8].copy_from_slice(&length.to_be_bytes()));
+    let error = latencies(&length(u32::MAX)).unwrap_err();
+    assert!(
+        error.ends_with("bytes of counts where it tells of 4294967295"),
+        "{error}"
+    );
+    // 64 MiB of nothing, in 64 KiB
+    let error = latencies(&packed(|bytes| bytes.resize(64 << 20, 0))).unwrap_err();
+    assert!(error.starts_with("1048536 bytes of counts where"), "{error}");
+}
+
+#[test]
+fn a_damaged_histogram_is_refused_or_has_as_many_runs_as_its_block() {
+    let whole = packed(|_| {});
+    for length in 0..whole.len() {
+        assert!(
+            latencies(&whole[..length]).is_err(),
+            "{length} of {} bytes",
+            whole.len()
+        );
+    }
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+    let (mut refused, mut read) = (0, 0);
+    for case in 0..2000 {
+        // half of them inside, where the checksum of the packed bytes is right
+        let is_inside = case % 2 == 0;
+        let mut damage = |bytes: &mut Vec<u8>| {
+            for _ in 0..random.random_range(1..4) {
+                let at = random.random_range(0..bytes.len());
+                bytes[at] = random.random();
+            }
+        };
+        let bytes = match is_inside {
+            true => packed(damage),
+            false => {
+                let mut bytes = whole.clone();
+                damage(&mut bytes);
+                bytes
+            }
+        };
+        match latencies(&bytes) {
+            Err(error) => {
+                assert!(!error.is_empty() && !error.contains('\n'), "{error}");
+                refused += 1;
+            }
+            Ok(found) => {
+                assert_eq!(found.iter().map(|(_, count)| count).sum::<u64>(), 499);
+                assert!(found.iter().all(|(_, count)| *count > 0) && found.is_sorted());
+                read += 1;
+            }
+        }
+    }
+    // a count of zeros that is another one moves times, which nothing can tell
+    assert!(refused > 1500 && read > 0, "{refused} refused, {read} read");
 }

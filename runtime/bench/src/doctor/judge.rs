@@ -2,7 +2,7 @@
 //!
 //! What only some boards have is `ok` where it is missing; what every Linux system tells is worth a note.
 
-use crate::machine::{Bound, Cgroup, CpuSet, FrequencyPolicy, Libc, LibcKind, Machine};
+use crate::machine::{Bound, Cgroup, CpuSet, FrequencyPolicy, Libc, LibcKind, Machine, PowerMode};
 use crate::text::bytes;
 
 use super::finding::Finding;
@@ -209,13 +209,8 @@ fn jetson(machine: &Machine) -> Finding {
     };
     let l4t = jetson.l4t.as_deref().unwrap_or("missing");
     let jetpack = jetson.jetpack.as_deref().unwrap_or("missing");
-    let mode = match &jetson.power_mode {
-        None => "missing".to_owned(),
-        Some(mode) => match &mode.name {
-            Some(name) => format!("{} ({name})", mode.id),
-            None => mode.id.to_string(),
-        },
-    };
+    let mode = jetson.power_mode.as_ref();
+    let mode = mode.map_or_else(|| "missing".to_owned(), PowerMode::to_string);
     let clock = match jetson.gpu_clock_fixed {
         None => "missing",
         Some(true) => "held",

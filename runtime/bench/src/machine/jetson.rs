@@ -1,5 +1,7 @@
 //! What NVIDIA's Jetson boards tell without root: releases, power mode, whether the clocks are held.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::root::Root;
@@ -17,7 +19,7 @@ pub struct Jetson {
     pub gpu_clock_fixed: Option<bool>,
 }
 
-/// A power mode of `nvpmodel`.
+/// A power mode of `nvpmodel`. Its `Display` is its number, and its name if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerMode {
     /// Its number.
@@ -37,6 +39,15 @@ impl Jetson {
             power_mode: PowerMode::read(root),
             gpu_clock_fixed: gpu_clock_fixed(root),
         })
+    }
+}
+
+impl fmt::Display for PowerMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} ({name})", self.id),
+            None => self.id.fmt(f),
+        }
     }
 }
 

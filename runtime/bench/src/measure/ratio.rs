@@ -1,16 +1,9 @@
 //! The ratio of two percentiles, and how sure it is.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
+use super::bootstrap::{Estimate, bootstrap};
 use super::samples::{Samples, nearest_rank};
-
-/// Share of such intervals that hold the true ratio.
-pub const CONFIDENCE: f64 = 0.99;
-
-/// Resamples behind an interval: 10 of them lie beyond either end.
-pub const RESAMPLES: usize = 2000;
 
 /// The ratio of two subjects' medians, or other percentiles, with its interval of confidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -38,23 +31,22 @@ impl Ratio {
     /// Median of `ours` divided by that of `theirs`, which were measured together.
     ///
     /// The interval is a percentile bootstrap: sittings, each with the times of both subjects, are drawn with replacement,
-    /// as many as there are, and the ratio of the medians is taken anew, [`RESAMPLES`] times. What slows a sitting down
+    /// as many as there are, and the ratio of the medians is taken anew, [`RESAMPLES`](super::RESAMPLES) times. What slows a sitting down
     /// slows both subjects, and widens the interval less than if each were drawn for itself. Runs of one sitting share
     /// where a start has put things and what else the machine did, so they do not count as independent. `seed` decides the
     /// draws.
     ///
-    /// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13; why starts must be
-    /// repeated: Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013.
+    /// Source: why starts must be repeated: Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013.
     pub fn of_medians(ours: &Samples, theirs: &Samples, seed: u64) -> Self {
         let shared = ours.nanoseconds().len().min(theirs.nanoseconds().len());
         let in_sitting = ours.runs_per_sitting();
         let sittings = shared.div_ceil(in_sitting);
         let [ours, theirs] = [ours, theirs].map(|samples| ByTime::of(&samples.nanoseconds()[..shared], in_sitting));
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        Self::bootstrap(|is_drawn| {
-            let counts = counts(&mut random, sittings, is_drawn);
+        let ratio = bootstrap(seed, |draw| {
+            let counts = draw.counts(sittings);
             ours.percentile(&counts, 0.5) / theirs.percentile(&counts, 0.5)
-        })
+        });
+        ratio.into()
     }
 
     /// The percentile at `share`, 0 to 1, of `ours` divided by that of `theirs`, which were measured apart.
@@ -69,24 +61,11 @@ impl Ratio {
         }
         let blocks = [ours.len(), theirs.len()];
         let [ours, theirs] = [ours, theirs].map(ByTime::new);
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        Some(Self::bootstrap(|is_drawn| {
-            let [of_ours, of_theirs] = blocks.map(|blocks| counts(&mut random, blocks, is_drawn));
+        let ratio = bootstrap(seed, |draw| {
+            let [of_ours, of_theirs] = blocks.map(|blocks| draw.counts(blocks));
             ours.percentile(&of_ours, share) / theirs.percentile(&of_theirs, share)
-        }))
-    }
-
-    /// The ratio of what was measured, and the interval that [`RESAMPLES`] of what is drawn from it make. `ratio` is told
-    /// whether to draw.
-    fn bootstrap(mut ratio: impl FnMut(bool) -> f64) -> Self {
-        let mut ratios: Vec<f64> = (0..RESAMPLES).map(|_| ratio(true)).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        let beyond = (RESAMPLES as f64 * (1.0 - CONFIDENCE) / 2.0).round() as usize;
-        Self {
-            value: ratio(false),
-            low: ratios[beyond],
-            high: ratios[RESAMPLES - 1 - beyond],
-        }
+        });
+        Some(ratio.into())
     }
 
     /// What the interval shows.
@@ -101,16 +80,10 @@ impl Ratio {
     }
 }
 
-/// How often each of so many blocks comes: as drawn with replacement, or once.
-fn counts(random: &mut ChaCha8Rng, blocks: usize, is_drawn: bool) -> Vec<u64> {
-    if !is_drawn {
-        return vec![1; blocks];
+impl From<Estimate> for Ratio {
+    fn from(Estimate { value, low, high }: Estimate) -> Self {
+        Self { value, low, high }
     }
-    let mut counts = vec![0; blocks];
-    for _ in 0..blocks {
-        counts[random.random_range(0..blocks)] += 1;
-    }
-    counts
 }
 
 /// Times in rising order, each with its block: a percentile of any draw of blocks is then found in one pass.
@@ -160,6 +133,9 @@ impl ByTime {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     fn samples(times: impl Iterator<Item = u64>) -> Samples {

@@ -78,6 +78,14 @@ pub(crate) fn median(nanoseconds: &[u64]) -> u64 {
     percentile(&sorted, 0.5)
 }
 
+/// The median of figures in any order, itself one of them; 0 of none.
+pub(crate) fn median_figure(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = figures.into_iter().collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let rank = nearest_rank(0.5, sorted.len() as u64) as usize;
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
 /// Whether medians of consecutive windows are so close that the subject is warm.
 pub(crate) fn alike(earlier: u64, later: u64) -> bool {
     earlier.abs_diff(later) as f64 <= STABLE_WITHIN * earlier as f64
@@ -103,5 +111,12 @@ mod tests {
         let one = Samples::new(vec![7], 1).unwrap().summary();
         assert_eq!((one.p50_ms, one.p99_ms), (7e-6, 7e-6));
         assert_eq!((Samples::new(Vec::new(), 1), Samples::new(vec![7], 0)), (None, None));
+    }
+
+    #[test]
+    fn a_median_is_one_of_the_figures_the_lower_of_two() {
+        assert_eq!((median(&[9, 1, 5]), median(&[4, 2]), median(&[])), (5, 2, 0));
+        assert_eq!(median_figure([9.0, 1.0, 5.0]), 5.0);
+        assert_eq!((median_figure([4.0, 2.0]), median_figure([])), (2.0, 0.0));
     }
 }

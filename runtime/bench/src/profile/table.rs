@@ -23,7 +23,10 @@ impl fmt::Display for Profile {
         write_table(f, head, rows)?;
         let text = format!(
             "{:.3} of {:.3} ms a profiled run are in the nodes; peak {:.1} GFLOP/s ({})",
-            self.nodes_ms, self.run_ms, self.peak.gflops, self.peak.of
+            self.nodes_ms,
+            self.run_ms,
+            self.peak.gflops,
+            printable(&self.peak.of)
         );
         write_wrapped(f, "nodes: ", &text)
     }

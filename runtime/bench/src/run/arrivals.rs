@@ -60,12 +60,23 @@ impl Arrivals {
         count.is_multiple_of(self.burst())
     }
 
+    /// The images of the whole bursts that hold `count` images.
+    pub(super) fn whole(&self, count: usize) -> usize {
+        count.checked_next_multiple_of(self.burst()).unwrap_or(count)
+    }
+
     /// Images that arrive in `seconds` at most, where each takes `nanoseconds`.
     pub(super) fn expected_in(&self, seconds: f64, nanoseconds: u64) -> f64 {
         match *self {
             Self::BackToBack => seconds * 1e9 / nanoseconds.max(1) as f64,
             Self::Scheduled { rate, burst } => seconds * rate + burst as f64,
         }
+    }
+
+    /// Seconds that `count` images take, where each takes `nanoseconds`: at least as long as they take to arrive.
+    pub(super) fn seconds_of(&self, count: usize, nanoseconds: u64) -> f64 {
+        let apart = self.rate().map_or(0.0, |rate| 1.0 / rate);
+        count as f64 * apart.max(nanoseconds as f64 / 1e9)
     }
 }
 
@@ -95,7 +106,23 @@ mod tests {
         let scenario = |burst| Arrivals::Scheduled { rate: 1.0, burst }.scenario();
         assert_eq!((scenario(1), scenario(2)), (Scenario::OpenLoop, Scenario::Bursts));
         assert_eq!(Arrivals::BackToBack.scenario(), Scenario::BackToBack);
+        for scenario in [Scenario::BackToBack, Scenario::OpenLoop, Scenario::Bursts] {
+            assert_eq!(serde_json::to_value(scenario).unwrap(), scenario.name());
+        }
         assert!(Arrivals::Scheduled { rate: 1.0, burst: 4 }.is_whole(8));
         assert!(!Arrivals::Scheduled { rate: 1.0, burst: 4 }.is_whole(9));
+        let whole = |count| Arrivals::Scheduled { rate: 1.0, burst: 4 }.whole(count);
+        assert_eq!([0, 1, 8, 9].map(whole), [0, 4, 8, 12]);
+        assert_eq!((whole(usize::MAX), Arrivals::BackToBack.whole(9)), (usize::MAX, 9));
+    }
+
+    #[test]
+    fn a_device_slower_than_the_rate_takes_its_own_time() {
+        let scheduled = Arrivals::Scheduled { rate: 100.0, burst: 1 };
+        assert_eq!(
+            (scheduled.seconds_of(50, 1), scheduled.seconds_of(50, 20_000_000)),
+            (0.5, 1.0)
+        );
+        assert_eq!(Arrivals::BackToBack.seconds_of(50, 20_000_000), 1.0);
     }
 }

@@ -1,22 +1,22 @@
 //! Confines this process to cores, and sets its priority.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::error::Error;
 use super::whole::Target;
+use crate::machine::{self, CpuSet, Root};
 
 /// Which logical processors to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cores {
-    /// Those with the highest capacity of a machine whose cores differ.
+    /// Those with the highest capacity, of a machine whose cores differ; of those that are on and allowed.
     Big,
     /// Those with the lowest.
     Little,
     /// These, in rising order; never none.
-    Listed(Vec<usize>),
+    Listed(Vec<u32>),
 }
 
 /// As [`FromStr`] takes it.
@@ -25,7 +25,7 @@ impl fmt::Display for Cores {
         match self {
             Self::Big => f.write_str("big"),
             Self::Little => f.write_str("little"),
-            Self::Listed(cores) => f.write_str(&listed(cores)),
+            Self::Listed(cores) => f.write_str(&CpuSet::of(cores).list),
         }
     }
 }
@@ -40,14 +40,10 @@ impl FromStr for Cores {
             "little" => return Ok(Self::Little),
             _ => {}
         }
-        let range = |range: &str| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some(usize::from(first)..=usize::from(last))
-        };
-        let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-        let ranges = ranges.ok_or("expected big, little, or numbers and ranges such as 0-3,6")?;
-        let mut cores: Vec<_> = ranges.into_iter().flatten().collect();
+        let set = CpuSet::parse(text).map(|set| (set.numbers(), set.count));
+        // fewer numbers than are counted: some are beyond what any Linux has
+        let numbers = set.filter(|(numbers, count)| numbers.len() as u64 == *count);
+        let (mut cores, _) = numbers.ok_or("expected big, little, or numbers and ranges such as 0-3,6")?;
         cores.sort_unstable();
         cores.dedup();
         Ok(Self::Listed(cores))
@@ -55,14 +51,21 @@ impl FromStr for Cores {
 }
 
 impl Cores {
-    /// Which these are on the machine whose files lie below `root`.
-    fn resolve(&self, root: &Path) -> Result<Vec<usize>, Error> {
-        let best: fn(&[(usize, u64)]) -> Option<u64> = match self {
+    /// Which these are on the machine whose files lie below `root`, in rising order.
+    fn resolve(&self, root: &Root) -> Result<Vec<u32>, Error> {
+        let best: fn(&[(u32, u64)]) -> Option<u64> = match self {
             Self::Listed(cores) => return Ok(cores.clone()),
             Self::Big => |cores| cores.iter().map(|core| core.1).max(),
             Self::Little => |cores| cores.iter().map(|core| core.1).min(),
         };
-        let cores = capacities(root);
+        let usable = machine::Cores::read(root);
+        let is_usable = |core: u32| {
+            let told = [&usable.online, &usable.allowed].into_iter().flatten();
+            told.map(CpuSet::numbers).all(|numbers| numbers.contains(&core))
+        };
+        let mut cores = machine::Cores::capacities(root);
+        cores.retain(|core| is_usable(core.0));
+        cores.sort_unstable();
         let differ = cores.iter().any(|core| core.1 != cores[0].1);
         let wanted = best(&cores).filter(|_| differ).ok_or_else(|| {
             let found = if cores.is_empty() {
@@ -96,14 +99,20 @@ pub(super) fn apply(target: &Target) -> Result<Option<String>, Error> {
 /// Confines this thread, and those that it starts from here on, to `cores`; tells which, as the kernel lists them.
 ///
 /// # Errors
-/// [`Error::Demand`] for kinds of cores that this machine has not; [`Error::Confine`] if the system refuses.
+/// [`Error::Demand`] for kinds of cores that this machine has not, or if the system gives fewer; [`Error::Confine`] if it
+/// refuses.
 fn to_cores(cores: &Cores) -> Result<String, Error> {
-    let found = cores.resolve(Path::new("/"))?;
-    let list = listed(&found);
-    system::set_affinity(&found).map_err(|source| Error::Confine {
+    let wanted = cores.resolve(&Root::new(Path::new("/")))?;
+    let list = CpuSet::of(&wanted).list;
+    let given = system::set_affinity(&wanted).map_err(|source| Error::Confine {
         item: format!("--cores {list}"),
         source,
     })?;
+    if given != wanted {
+        let expected = "processors that are switched on and that this process may use";
+        let given = format!("{} alone", CpuSet::of(&given).list);
+        return Err(Error::demand(format!("--cores {list}"), expected, given));
+    }
     Ok(list)
 }
 
@@ -118,46 +127,6 @@ fn to_priority(niceness: i32) -> Result<(), Error> {
     })
 }
 
-/// What each processor can do, as the scheduler takes it (Arm), or else its highest frequency.
-///
-/// Source: Linux, `Documentation/scheduler/sched-capacity.rst`, `Documentation/admin-guide/pm/cpufreq.rst`.
-fn capacities(root: &Path) -> Vec<(usize, u64)> {
-    let folder = root.join("sys/devices/system/cpu");
-    let numbers = fs::read_dir(&folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            name.strip_prefix("cpu")?.parse::<usize>().ok()
-        });
-    let capacity = |number: usize| {
-        let read = |file: &str| {
-            let text = fs::read_to_string(folder.join(format!("cpu{number}/{file}"))).ok()?;
-            text.trim().parse().ok()
-        };
-        read("cpu_capacity").or_else(|| read("cpufreq/cpuinfo_max_freq"))
-    };
-    let mut found: Vec<_> = numbers.filter_map(|number| Some((number, capacity(number)?))).collect();
-    found.sort_unstable();
-    found
-}
-
-/// Numbers in rising order, as the kernel lists them.
-fn listed(cores: &[usize]) -> String {
-    let runs = cores
-        .chunk_by(|a, b| a + 1 == *b)
-        .filter_map(|run| Some((*run.first()?, *run.last()?)));
-    let texts = runs.map(|(first, last)| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
-    });
-    texts.collect::<Vec<_>>().join(",")
-}
-
 pub(crate) use system::set_affinity;
 
 #[cfg(target_os = "linux")]
@@ -165,16 +134,22 @@ mod system {
     use std::io;
 
     use rustix::process::setpriority_process;
-    use rustix::thread::{CpuSet, sched_setaffinity};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-    /// Confines this thread, and those that it starts from here on.
-    pub(crate) fn set_affinity(cores: &[usize]) -> io::Result<()> {
-        if cores.iter().any(|core| *core >= CpuSet::MAX_CPU) {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        }
+    /// Confines this thread, and those that it starts from here on. Tells to which cores, in rising order: the kernel leaves
+    /// out those that are switched off or not in the control group's set, and says nothing (`sched_setaffinity(2)`).
+    pub(crate) fn set_affinity(cores: &[u32]) -> io::Result<Vec<u32>> {
         let mut set = CpuSet::new();
-        cores.iter().for_each(|core| set.set(*core));
-        Ok(sched_setaffinity(None, &set)?)
+        for core in cores.iter().map(|core| *core as usize) {
+            if core >= CpuSet::MAX_CPU {
+                return Err(io::Error::from(io::ErrorKind::InvalidInput));
+            }
+            set.set(core);
+        }
+        sched_setaffinity(None, &set)?;
+        let given = sched_getaffinity(None)?;
+        let numbers = (0..).take(CpuSet::MAX_CPU);
+        Ok(numbers.filter(|core: &u32| given.is_set(*core as usize)).collect())
     }
 
     pub(super) fn set_priority(niceness: i32) -> io::Result<()> {
@@ -186,7 +161,7 @@ mod system {
 mod system {
     use std::io;
 
-    pub(crate) fn set_affinity(_: &[usize]) -> io::Result<()> {
+    pub(crate) fn set_affinity(_: &[u32]) -> io::Result<Vec<u32>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -198,6 +173,7 @@ mod system {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::tree;
 
     #[test]
     fn lists_are_read_and_written_as_the_kernel_does() {
@@ -217,37 +193,64 @@ mod tests {
         }
     }
 
-    /// A machine with these capacities, `file` each.
-    fn machine(file: &str, capacities: &[u64]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (number, capacity) in capacities.iter().enumerate() {
-            let path = root.path().join(format!("sys/devices/system/cpu/cpu{number}/{file}"));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, format!("{capacity}\n")).unwrap();
-        }
-        root
-    }
-
     #[test]
-    fn big_and_little_are_told_by_capacity_or_frequency() {
-        let capacities = [446, 446, 1024, 1024];
-        for file in ["cpu_capacity", "cpufreq/cpuinfo_max_freq"] {
-            let root = machine(file, &capacities);
-            assert_eq!(Cores::Big.resolve(root.path()).unwrap(), [2, 3]);
-            assert_eq!(Cores::Little.resolve(root.path()).unwrap(), [0, 1]);
+    fn big_and_little_are_told_by_capacity() {
+        const FOLDER: &str = "sys/devices/system/cpu";
+        let resolved = |cores: Cores, file: &str, capacities: &[&str], online: &str| {
+            let names: Vec<_> = (0..capacities.len())
+                .map(|core| format!("{FOLDER}/cpu{core}/{file}"))
+                .collect();
+            let mut files: Vec<_> = names
+                .iter()
+                .map(String::as_str)
+                .zip(capacities.iter().copied())
+                .collect();
+            let path = format!("{FOLDER}/online");
+            files.push((&path, online));
+            let (_folder, root) = tree(&files);
+            cores.resolve(&root).map_err(|error| error.to_string())
+        };
+        let four = ["446", "446", "1024", "1024"];
+        assert_eq!(resolved(Cores::Big, "cpu_capacity", &four, "0-3"), Ok(vec![2, 3]));
+        assert_eq!(resolved(Cores::Little, "cpu_capacity", &four, "0-3"), Ok(vec![0, 1]));
+        // one that is switched off is none of them
+        assert_eq!(resolved(Cores::Big, "cpu_capacity", &four, "0-2"), Ok(vec![2]));
+        for (file, online, told) in [
+            ("cpu_capacity", "0-1", "cores that are all alike"),
+            ("other", "0-3", "no capacity that is told"),
+        ] {
+            let error = resolved(Cores::Big, file, &four, online).unwrap_err();
+            assert!(error.starts_with("--cores big: ") && error.ends_with(told), "{error}");
         }
-        let error = |root: &tempfile::TempDir| Cores::Big.resolve(root.path()).unwrap_err().to_string();
-        let alike = error(&machine("cpu_capacity", &[1024, 1024]));
-        assert!(
-            alike.starts_with("--cores big: ") && alike.ends_with("all alike"),
-            "{alike}"
-        );
-        assert!(error(&machine("x", &[1])).ends_with("no capacity that is told"));
     }
 
     #[test]
     fn a_core_that_is_not_there_is_refused() {
         let error = to_cores(&Cores::Listed(vec![65_535])).unwrap_err().to_string();
         assert!(error.starts_with("--cores 65535: the system refuses it: "), "{error}");
+    }
+
+    /// The kernel takes such a set, and confines to that part of it that there is.
+    #[test]
+    fn fewer_cores_than_were_asked_for_are_refused() {
+        let allowed = machine::Cores::read(&Root::new(Path::new("/")))
+            .allowed
+            .unwrap()
+            .numbers();
+        // in a thread of its own, which alone is confined
+        let confine = move |cores: Vec<u32>| {
+            std::thread::spawn(move || to_cores(&Cores::Listed(cores)))
+                .join()
+                .unwrap()
+        };
+        let first = allowed[0];
+        assert_eq!(confine(vec![first]).unwrap(), first.to_string());
+        let error = confine(vec![first, 1023]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "--cores {first},1023: expected processors that are switched on and that this process may use, got {first} alone"
+            )
+        );
     }
 }

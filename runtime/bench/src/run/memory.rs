@@ -1,6 +1,8 @@
 //! Memory of this process, from `/proc/self/status`.
 
-use std::fs;
+use std::path::Path;
+
+use crate::machine::{Root, bytes_of};
 
 /// Bytes that this process holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,19 +15,15 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn now() -> Self {
-        Self::parse(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+        let root = Root::new(Path::new("/"));
+        Self::parse(&root.text("proc/self/status").unwrap_or_default())
     }
 
-    /// Source: `proc_pid_status(5)`; its `kB` are 1024 bytes.
+    /// Source: `proc_pid_status(5)`.
     fn parse(status: &str) -> Self {
-        let bytes = |key| {
-            let value = status.lines().find_map(|line| line.strip_prefix(key))?;
-            let kilobytes: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            kilobytes.checked_mul(1024)
-        };
         Self {
-            resident: bytes("VmRSS:"),
-            peak: bytes("VmHWM:"),
+            resident: bytes_of(status, "VmRSS:"),
+            peak: bytes_of(status, "VmHWM:"),
         }
     }
 }

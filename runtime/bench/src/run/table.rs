@@ -69,7 +69,11 @@ impl fmt::Display for RunReport {
         }
         for mark in &self.marks {
             let head = if mark.strict { "mark" } else { "note" };
-            write_wrapped(f, &format!("{head}, {}: ", mark.kind), &mark.text)?;
+            write_wrapped(
+                f,
+                &format!("{head}, {}: ", printable(&mark.kind)),
+                &printable(&mark.text),
+            )?;
         }
         Ok(())
     }
@@ -93,7 +97,7 @@ impl RunReport {
             arrivals,
             counted(settings.threads, "thread", "threads"),
             counted(settings.streams, "stream", "streams"),
-            settings.provider_used,
+            printable(&settings.provider_used),
             counted(self.runs.count, "run", "runs"),
             self.runs.seconds
         )
@@ -111,7 +115,7 @@ impl RunReport {
                 .version
                 .as_deref()
                 .map_or_else(|| "of no known version".to_owned(), printable),
-            self.model.images.source,
+            printable(&self.model.images.source),
             self.warm_up.runs,
             self.warm_up.seconds,
             if self.warm_up.stable { "settled" } else { "not settled" }

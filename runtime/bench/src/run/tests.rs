@@ -110,6 +110,28 @@ pub(crate) fn report(nanoseconds: impl IntoIterator<Item = u64>) -> RunReport {
 }
 
 #[test]
+fn what_a_report_brings_reaches_no_terminal() {
+    let mut report = report((0..100).map(|_| 1_500_000));
+    let hostile = || "a\u{1b}[2J\nb".to_owned();
+    report.model.path = hostile();
+    report.model.variant = Some(hostile());
+    report.model.images.source = hostile();
+    report.settings.provider_used = hostile();
+    report.engine.version = Some(hostile());
+    report.machine.cpu = Some(hostile());
+    report.machine.cores_allowed = Some(hostile());
+    report.machine.governor = Some(hostile());
+    report.marks.push(Mark {
+        kind: hostile(),
+        strict: true,
+        text: hostile(),
+    });
+    let text = report.to_string();
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    assert_eq!(text.matches("a\\u{1b}[2J\\nb").count(), 10, "{text}");
+}
+
+#[test]
 fn a_table_says_what_is_not_known() {
     let text = report((0..100).map(|_| 1_500_000)).to_string();
     for told in [

@@ -9,14 +9,16 @@ use super::engine::Engine;
 use super::report::WarmUp;
 use crate::measure::{alike, median};
 
-/// Most timed runs that are kept, 40 bytes each: 2 minutes of runs of 30 microseconds.
+/// Most timed runs that are kept, but for what makes bursts whole, 40 bytes each: 2 minutes of runs of 30 microseconds.
 pub const MAX_RUNS: usize = 1 << 22;
 /// A window of the warm-up has at least so many runs...
 const WINDOW_RUNS: usize = 10;
 /// ... and lasts for at least so many nanoseconds: long enough for a clock to rise.
 const WINDOW_TIME: u64 = 250_000_000;
-/// Room is made for so many times the runs that are expected.
+/// Room is made for so many times the runs that are expected...
 const ROOM: f64 = 2.0;
+/// ... and for so many more.
+const SPARE: usize = 64;
 
 /// How long to measure. Both minima hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,18 +60,21 @@ impl Sample {
 pub struct Recorder(Vec<Vec<Sample>>);
 
 impl Recorder {
-    /// Room for what `plan` asks of so many streams, whose runs take `typical` nanoseconds. Its memory is touched, so that
-    /// it does not grow while it is filled.
-    pub fn new(plan: &Plan, streams: usize, typical: u64) -> Self {
-        let in_time = (ROOM * plan.arrivals.expected_in(plan.min_seconds, typical)) as usize;
-        let most = MAX_RUNS / streams.max(1);
-        let runs = in_time.max(min_runs_each(plan, streams)).saturating_add(64).min(most);
-        let room = || {
-            let mut samples = vec![UNSEEN; runs];
+    /// Room for what `plan` asks of streams whose runs take so many nanoseconds, one number a stream: for each stream what
+    /// it can do until the slowest is done, in whole bursts. Its memory is touched, so that it does not grow while it is filled.
+    pub fn new(plan: &Plan, typical: &[u64]) -> Self {
+        let (arrivals, min_runs) = (&plan.arrivals, min_runs_each(plan, typical.len()));
+        let slowest = typical.iter().map(|typical| arrivals.seconds_of(min_runs, *typical));
+        let seconds = slowest.fold(plan.min_seconds, f64::max);
+        let most = MAX_RUNS.div_ceil(typical.len().max(1));
+        let room = |typical: &u64| {
+            let in_time = (ROOM * arrivals.expected_in(seconds, *typical)) as usize;
+            let runs = in_time.max(min_runs).saturating_add(SPARE).min(most);
+            let mut samples = vec![UNSEEN; arrivals.whole(runs)];
             samples.clear();
             samples
         };
-        Self((0..streams).map(|_| room()).collect())
+        Self(typical.iter().map(room).collect())
     }
 
     /// Bytes of the room.
@@ -98,11 +103,11 @@ const UNSEEN: Sample = Sample {
 };
 
 /// Runs every engine, each in a thread of its own, back to back, until the median of each has settled or the limit is reached.
-/// Tells how it went, and the least median.
+/// Tells how it went, and the last median of each.
 ///
 /// # Errors
 /// The first engine's that fails.
-pub fn warm_up<E>(plan: &Plan, clock: &impl Clock, engines: &mut [E]) -> Result<(WarmUp, u64), E::Error>
+pub fn warm_up<E>(plan: &Plan, clock: &impl Clock, engines: &mut [E]) -> Result<(WarmUp, Vec<u64>), E::Error>
 where
     E: Engine + Send,
     E::Error: Send,
@@ -138,12 +143,11 @@ where
         seconds: (clock.now() - begun) as f64 / 1e9,
         stable: streams.iter().all(|(_, stable, _)| *stable),
     };
-    let typical = streams.iter().map(|(.., typical)| *typical).min();
-    Ok((warm_up, typical.unwrap_or_default()))
+    Ok((warm_up, streams.iter().map(|(.., typical)| *typical).collect()))
 }
 
-/// Times runs of every engine, each in a thread of its own, until the plan's minima are met or the room is full. Where images
-/// arrive by the clock, those of several streams arrive at evenly shifted times.
+/// Times runs of every engine, each in a thread of its own, until the plan's minima are met or the room of one is full. Where
+/// images arrive by the clock, those of several streams arrive at evenly shifted times.
 ///
 /// Nothing is allocated from the first run to the last.
 ///
@@ -170,8 +174,13 @@ where
                 is_ready = true;
                 together.one_is_ready();
             }
-            if together.are_ready() && plan.arrivals.is_whole(samples.len()) {
-                break;
+            if plan.arrivals.is_whole(samples.len()) {
+                if samples.capacity() - samples.len() < plan.arrivals.burst() {
+                    together.end();
+                }
+                if together.are_ready() {
+                    break;
+                }
             }
         }
         Ok(())
@@ -203,14 +212,14 @@ fn make_run<E: Engine>(engine: &mut E, clock: &impl Clock, due: Option<u64>) -> 
 /// Streams that end together: the load is the same to the end.
 struct Together {
     not_ready: AtomicUsize,
-    has_failed: AtomicBool,
+    must_end: AtomicBool,
 }
 
 impl Together {
     fn new(streams: usize) -> Self {
         Self {
             not_ready: AtomicUsize::new(streams),
-            has_failed: AtomicBool::new(false),
+            must_end: AtomicBool::new(false),
         }
     }
 
@@ -219,12 +228,17 @@ impl Together {
     }
 
     fn are_ready(&self) -> bool {
-        self.not_ready.load(Ordering::Relaxed) == 0 || self.has_failed.load(Ordering::Relaxed)
+        self.not_ready.load(Ordering::Relaxed) == 0 || self.must_end.load(Ordering::Relaxed)
+    }
+
+    /// Ends all of them, ready or not.
+    fn end(&self) {
+        self.must_end.store(true, Ordering::Relaxed);
     }
 
     /// A failure of one ends the others, too.
     fn check<T, E>(&self, result: Result<T, E>) -> Result<T, E> {
-        result.inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))
+        result.inspect_err(|_| self.end())
     }
 }
 

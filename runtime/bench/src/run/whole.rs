@@ -122,7 +122,7 @@ pub fn run(demand: &Demand, progress: &mut dyn FnMut(&str)) -> Result<Outcome, E
     let overhead_ns = overhead(&clock);
     progress("warming up");
     let (warm_up, typical) = timing::warm_up(&demand.plan, &clock, &mut engines)?;
-    let mut recorder = Recorder::new(&demand.plan, engines.len(), typical);
+    let mut recorder = Recorder::new(&demand.plan, &typical);
     let samples_bytes = recorder.bytes();
     progress(&format!(
         "timing for {} s or longer, {} runs or more",
@@ -137,13 +137,15 @@ pub fn run(demand: &Demand, progress: &mut dyn FnMut(&str)) -> Result<Outcome, E
 
     marks.extend(marks_of(&warm_up, &demand.plan, &samples));
     marks.extend(record.iter().flat_map(watch::marks).map(Mark::from));
-    let profile = match demand.profile {
-        true => {
-            progress("profiling the nodes");
-            Some(subject.profile(&target.options(), &engines)?)
+    let mut profile = None;
+    if demand.profile {
+        progress("profiling the nodes");
+        match subject.profile(&target.options(), &engines) {
+            Ok(found) => profile = Some(found),
+            // what was measured does not hang on it
+            Err(error) => marks.push(Mark::noted("profile", format!("the nodes were not timed: {error}"))),
         }
-        false => None,
-    };
+    }
     let exit_code = if demand.strict && marks.iter().any(|mark| mark.strict) {
         4
     } else {
@@ -246,7 +248,7 @@ pub fn overhead(clock: &impl Clock) -> f64 {
         min_runs: EMPTY_RUNS,
         warm_up_seconds: 0.0,
     };
-    let mut recorder = Recorder::new(&plan, 1, 1);
+    let mut recorder = Recorder::new(&plan, &[1]);
     let Ok(()) = timing::time(&plan, clock, &mut [Nothing], &mut recorder);
     let samples = recorder.into_samples();
     let times: Vec<u64> = samples.windows(2).map(|pair| pair[1].begun - pair[0].begun).collect();

@@ -51,7 +51,7 @@ impl List {
     /// Reads a list from a TOML file.
     ///
     /// # Errors
-    /// [`Error`] for a file that cannot be read, is no such list, or has no models.
+    /// [`Error`] for a file that cannot be read or is no such list, or for a list in it that is empty.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |reason: String| Error {
             path: path.to_owned(),
@@ -62,13 +62,19 @@ impl List {
         if list.models.is_empty() {
             return Err(wrong("models: expected one or more, got none".to_owned()));
         }
-        let all = list.models.iter().filter_map(|model| model.threads.as_ref());
-        if let Some(threads) = all
-            .chain([&list.threads])
-            .flatten()
-            .find(|threads| !(1..=1024).contains(*threads))
-        {
-            return Err(wrong(format!("threads: expected 1 to 1024, got {threads}")));
+        let of_models = list.models.iter().filter_map(|model| model.threads.as_ref());
+        for threads in of_models.chain([&list.threads]) {
+            if threads.is_empty() {
+                return Err(wrong("threads: expected one or more numbers, got none".to_owned()));
+            }
+            if let Some(threads) = threads.iter().find(|threads| !(1..=1024).contains(*threads)) {
+                return Err(wrong(format!("threads: expected 1 to 1024, got {threads}")));
+            }
+        }
+        let mut named = list.models.iter().filter_map(|model| model.variants.as_ref());
+        if named.any(Vec::is_empty) {
+            let reason = "variants: expected one or more names, or no such line for all of them, got none";
+            return Err(wrong(reason.to_owned()));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         for model in &mut list.models {
@@ -141,6 +147,18 @@ mod tests {
             (
                 "threads = [0]\n[[models]]\npath = \"a\"",
                 "threads: expected 1 to 1024, got 0",
+            ),
+            (
+                "threads = []\n[[models]]\npath = \"a\"",
+                "threads: expected one or more numbers, got none",
+            ),
+            (
+                "[[models]]\npath = \"a\"\nthreads = []",
+                "threads: expected one or more numbers, got none",
+            ),
+            (
+                "[[models]]\npath = \"a\"\nvariants = []",
+                "variants: expected one or more names",
             ),
             ("[[models]]\npath = 3", "line 2: invalid type"),
             ("x", "line 1: "),

@@ -38,7 +38,7 @@ impl fmt::Display for Suite {
         // names to the left, figures to the right
         writeln!(f, "|---|---|---|{}", "---:|".repeat(HEAD.len() - 3))?;
         for row in &self.rows {
-            writeln!(f, "| {} |", cells(row).join(" | "))?;
+            writeln!(f, "| {} |", cells(row).map(|cell| escaped(&cell)).join(" | "))?;
         }
         writeln!(
             f,
@@ -54,7 +54,8 @@ impl fmt::Display for Suite {
                 writeln!(f, "- {label}: {}: {}", marked(mark), escaped(&mark.text))?;
             }
         }
-        writeln!(f, "\nMade by:\n\n```sh\n{}\n```", self.command.join(" "))
+        let command: Vec<_> = self.command.iter().map(|word| quoted(word)).collect();
+        writeln!(f, "\nMade by:\n\n```sh\n{}\n```", command.join(" "))
     }
 }
 
@@ -72,11 +73,7 @@ fn machine_name(report: &RunReport) -> String {
 /// What holds for all runs, as the first tells it.
 fn write_facts(f: &mut fmt::Formatter<'_>, report: &RunReport) -> fmt::Result {
     let (machine, settings) = (&report.machine, &report.settings);
-    let told = |value: &Option<String>| {
-        value
-            .as_ref()
-            .map_or_else(|| "not readable".to_owned(), |text| escaped(text))
-    };
+    let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "not readable".to_owned());
     let rules = match &settings.preset {
         Some(name) => name.clone(),
         None => format!(
@@ -98,10 +95,7 @@ fn write_facts(f: &mut fmt::Formatter<'_>, report: &RunReport) -> fmt::Result {
             "System",
             format!("{}, Linux {}", told(&machine.os), told(&machine.kernel)),
         ),
-        (
-            "Engine",
-            format!("ONNX Runtime {}, {}", escaped(version), settings.provider_used),
-        ),
+        ("Engine", format!("ONNX Runtime {version}, {}", settings.provider_used)),
         (
             "Rules",
             format!("images back to back, {rules}, after a warm-up until the median settles"),
@@ -111,7 +105,7 @@ fn write_facts(f: &mut fmt::Formatter<'_>, report: &RunReport) -> fmt::Result {
     ];
     writeln!(f, "| | |\n|---|---|")?;
     for (name, value) in facts {
-        writeln!(f, "| {name} | {value} |")?;
+        writeln!(f, "| {name} | {} |", escaped(&value))?;
     }
     writeln!(f)
 }
@@ -126,11 +120,9 @@ fn cells(row: &Row) -> [String; HEAD.len()] {
         .into_owned();
     let mut cells = [const { String::new() }; HEAD.len()];
     cells.fill("-".to_owned());
-    cells[0] = escaped(&name);
-    cells[1] = entry
-        .variant
-        .as_ref()
-        .map_or_else(|| "-".to_owned(), |name| escaped(name));
+    let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    cells[0] = name;
+    cells[1] = told(&entry.variant);
     cells[5] = entry.threads.to_string();
     let Some(report) = &row.report else {
         return cells;
@@ -138,14 +130,8 @@ fn cells(row: &Row) -> [String; HEAD.len()] {
     let (model, latency) = (&report.model, &report.latency_ms);
     let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     // the variant that ran where none was named
-    cells[1] = model
-        .variant
-        .as_ref()
-        .map_or_else(|| "-".to_owned(), |name| escaped(name));
-    cells[2] = model
-        .precision
-        .as_ref()
-        .map_or_else(|| "-".to_owned(), |name| escaped(name));
+    cells[1] = told(&model.variant);
+    cells[2] = told(&model.precision);
     cells[3] = count(model.parameters);
     cells[4] = count(model.macs);
     for (cell, time) in
@@ -165,7 +151,7 @@ fn cells(row: &Row) -> [String; HEAD.len()] {
     cells
 }
 
-/// Text for a cell: Markdown's own characters mean themselves, and a line is one.
+/// Text for a cell or an item of a list: Markdown's own characters mean themselves, and a line stays one.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -173,10 +159,66 @@ fn escaped(text: &str) -> String {
             escaped.push(' ');
             continue;
         }
-        if "\\`*[]<>|#".contains(c) {
+        if "\\`*[]<>|#&~".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);
     }
     escaped
+}
+
+/// A word of a command line as a shell takes it, on one line whatever is in it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    if !word.chars().any(char::is_control) {
+        return format!("'{}'", word.replace('\'', "'\\''"));
+    }
+    let mut quoted = "$'".to_owned();
+    for c in word.chars() {
+        match c {
+            '\\' | '\'' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted += &format!("\\u{:04x}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "'"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_in_its_cell() {
+        assert_eq!(escaped("a|b\nc\r\x1b[0m `d`"), "a\\|b c  \\[0m \\`d\\`");
+        assert_eq!(escaped("mobilenetv2_0.5.askd"), "mobilenetv2_0.5.askd");
+    }
+
+    #[test]
+    fn a_shell_takes_back_what_was_quoted() {
+        let words = [
+            "a.askd",
+            "two words",
+            "it's",
+            "",
+            "a\nb",
+            "``` $(x) | \\",
+            "\\'\t'",
+            "é\u{85}",
+        ];
+        for word in words {
+            let quoted = quoted(word);
+            assert!(!quoted.chars().any(char::is_control), "{quoted}");
+            let printed = std::process::Command::new("bash")
+                .args(["-c", &format!("printf %s {quoted}")])
+                .env("LC_ALL", "C.UTF-8")
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap(), word, "{quoted}");
+        }
+        assert_eq!(quoted("a.askd"), "a.askd");
+    }
 }

@@ -7,7 +7,7 @@ use askd_runtime::{Error, Model, Session, SessionOptions};
 
 use super::candidate::{GoldenFacts, Start};
 use super::contest::Started;
-use crate::measure::Subject;
+use crate::measure::{Subject, median_figure};
 
 /// Starts of which the medians are told.
 const STARTS: usize = 3;
@@ -28,10 +28,11 @@ pub(super) fn start(bundle: &Path, variant: &str, options: SessionOptions) -> Re
         }
     };
     let tested = session.self_test()?;
+    let median = |part: fn(&Start) -> f64| median_figure(times.iter().map(part));
     let start = Start {
-        open_ms: median(&times, |start| start.open_ms),
-        session_ms: median(&times, |start| start.session_ms),
-        first_run_ms: median(&times, |start| start.first_run_ms),
+        open_ms: median(|start| start.open_ms),
+        session_ms: median(|start| start.session_ms),
+        first_run_ms: median(|start| start.first_run_ms),
     };
     Ok(Started {
         start,
@@ -101,10 +102,4 @@ fn start_once(bundle: &Path, variant: &str, options: &SessionOptions) -> Result<
         first_run_ms: milliseconds(ran - prepared),
     };
     Ok((start, model, session))
-}
-
-fn median(starts: &[Start], part: impl Fn(&Start) -> f64) -> f64 {
-    let mut sorted: Vec<f64> = starts.iter().map(part).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted[(sorted.len() - 1) / 2]
 }

@@ -4,6 +4,8 @@ use super::super::report::{Latency, Stages};
 use super::super::statistics;
 use super::*;
 
+mod streams;
+
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
 
@@ -41,7 +43,7 @@ fn scheduled(rate: f64, burst: usize) -> Arrivals {
 /// The samples of one stream, without a warm-up.
 fn samples(plan: &Plan, time: impl FnMut(u64, u64) -> u64 + Send) -> Vec<Sample> {
     let clock = Spent::default();
-    let mut recorder = Recorder::new(plan, 1, MS);
+    let mut recorder = Recorder::new(plan, &[MS]);
     let engine = Synthetic {
         clock: &clock,
         runs: 0,
@@ -180,7 +182,7 @@ fn steps_are_told_apart() {
     }
     let clock = Spent::default();
     let plan = plan(scheduled(250.0, 1), 0.0, 2);
-    let mut recorder = Recorder::new(&plan, 1, MS);
+    let mut recorder = Recorder::new(&plan, &[MS]);
     super::time(&plan, &clock, &mut [Steps(&clock)], &mut recorder).unwrap();
     let Stages {
         waiting,
@@ -202,7 +204,7 @@ fn both_minima_hold_and_the_room_suffices_for_a_machine_twice_as_fast() {
         |min_seconds, min_runs| samples(&plan(Arrivals::BackToBack, min_seconds, min_runs), |_, _| MS / 2).len();
     assert_eq!((count(1.0, 1), count(0.0, 100), count(0.1, 5000)), (2000, 100, 5000));
     let plan = plan(Arrivals::BackToBack, 1.0, 1);
-    let recorder = Recorder::new(&plan, 2, MS);
+    let recorder = Recorder::new(&plan, &[MS; 2]);
     assert_eq!(recorder.bytes(), 2 * 2064 * 40);
 }
 
@@ -225,7 +227,7 @@ fn a_warm_up_ends_when_the_median_has_settled_or_at_the_limit() {
     // slow for half a second, in which each window is faster by a tenth
     let (found, typical) = warm_up(|_, now| if now < SECOND / 2 { 10 * MS - now / 100 } else { 2 * MS });
     assert!(found.stable && found.seconds > 0.9 && found.seconds < 1.2, "{found:?}");
-    assert_eq!(typical, 2 * MS);
+    assert_eq!(typical, [2 * MS]);
     // slower and slower
     let (found, _) = warm_up(|_, now| MS + now / 50);
     assert!(
@@ -234,54 +236,15 @@ fn a_warm_up_ends_when_the_median_has_settled_or_at_the_limit() {
     );
     // a run that takes longer than the limit is made once
     let (found, typical) = warm_up(|_, _| 7 * SECOND);
-    assert_eq!((found.runs, found.stable, typical), (1, false, 7 * SECOND));
+    assert_eq!((found.runs, found.stable, typical), (1, false, vec![7 * SECOND]));
 }
 
 #[test]
-fn streams_share_the_runs_and_end_together() {
-    let clock = SystemClock::start();
-    let plan = plan(scheduled(200.0, 1), 0.1, 30);
-    struct Nothing;
-    impl Engine for Nothing {
-        type Error = ();
-        fn infer(&mut self) -> Result<(), ()> {
-            Ok(())
-        }
-    }
-    let mut recorder = Recorder::new(&plan, 3, MS);
-    let begun = clock.now();
-    super::time(&plan, &clock, &mut [Nothing, Nothing, Nothing], &mut recorder).unwrap();
-    let counts: Vec<_> = recorder.0.iter().map(Vec::len).collect();
-    assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
-    let firsts: Vec<_> = recorder.0.iter().map(|samples| samples[0].due).collect();
-    assert_eq!((firsts[1] - firsts[0], firsts[2] - firsts[1]), (1_666_666, 1_666_666));
-    assert!(firsts[0] >= begun);
-    let samples = recorder.into_samples();
-    assert_eq!(samples.len(), counts.iter().sum::<usize>());
-    assert!(samples.is_sorted_by_key(|sample| sample.done));
-}
-
-#[test]
-fn a_stream_that_fails_ends_all() {
-    struct Failing(usize);
-    impl Engine for Failing {
-        type Error = &'static str;
-        fn infer(&mut self) -> Result<(), Self::Error> {
-            self.0 = self.0.checked_sub(1).ok_or("broken")?;
-            Ok(())
-        }
-    }
-    let clock = SystemClock::start();
-    let plan = plan(Arrivals::BackToBack, 600.0, 1);
-    let engines = || [Failing(usize::MAX), Failing(1000)];
-    let mut recorder = Recorder::new(&plan, 2, 100 * MS);
-    assert_eq!(super::time(&plan, &clock, &mut engines(), &mut recorder), Err("broken"));
-    let long = Plan {
-        warm_up_seconds: 600.0,
-        ..plan
-    };
-    assert_eq!(
-        super::warm_up(&long, &clock, &mut [Failing(1000), Failing(3)]).map(drop),
-        Err("broken")
-    );
+fn bursts_are_whole_however_many_runs_are_demanded() {
+    let found = samples(&plan(scheduled(1e6, 10_000), 0.0, 30_001), |_, _| 1);
+    assert_eq!(found.len(), 40_000);
+    // also where there is no room for all: the bound is that of the bursts that hold as many
+    let recorder = Recorder::new(&plan(scheduled(1e6, 10_000), 1e6, 1), &[1; 3]);
+    let most = MAX_RUNS.div_ceil(3).next_multiple_of(10_000);
+    assert!(recorder.0.iter().all(|samples| samples.capacity() == most));
 }
