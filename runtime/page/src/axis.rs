@@ -5,7 +5,7 @@ const TICKS: f64 = 5.0;
 
 /// A range of values on a line.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub struct Axis {
     min: f64,
     max: f64,
     logarithmic: bool,
@@ -13,7 +13,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// One that these values fill, from a round number to a round number; from 0 to 1 without any.
-    pub(super) fn linear(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn linear(values: impl IntoIterator<Item = f64>) -> Self {
         let (min, max) = extremes(values).unwrap_or((0.0, 1.0));
         // Equal values lie in the middle.
         let margin = if max > min { 0.0 } else { (min.abs() * 0.05).max(0.5) };
@@ -26,7 +26,7 @@ impl Axis {
     }
 
     /// One from exactly `min` to exactly `max`.
-    pub(super) fn exact(min: f64, max: f64) -> Self {
+    pub fn exact(min: f64, max: f64) -> Self {
         Self {
             min,
             max: if max > min { max } else { min + 1.0 },
@@ -35,7 +35,7 @@ impl Axis {
     }
 
     /// One on which equal ratios are equally long, for the values above 0; from 1 to 10 without any.
-    pub(super) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
         let positive = values.into_iter().filter(|value| *value > 0.0);
         let (min, max) = extremes(positive).unwrap_or((1.0, 10.0));
         Self {
@@ -46,7 +46,7 @@ impl Axis {
     }
 
     /// Where `value` lies, from 0 to 1; values beyond the ends lie at them.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         let place = match self.logarithmic {
             false => (value - self.min) / (self.max - self.min),
             true if value > 0.0 => (value / self.min).ln() / (self.max / self.min).ln(),
@@ -56,7 +56,7 @@ impl Axis {
     }
 
     /// Ends that divide the axis into so many equally long parts, from its beginning on.
-    pub(super) fn parts(&self, count: usize) -> Vec<f64> {
+    pub fn parts(&self, count: usize) -> Vec<f64> {
         let share = |part: usize| part as f64 / count as f64;
         let end = |part| match self.logarithmic {
             true => self.min * (self.max / self.min).powf(share(part)),
@@ -66,7 +66,7 @@ impl Axis {
     }
 
     /// Round values on the axis, with how they are written.
-    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+    pub fn ticks(&self) -> Vec<(f64, String)> {
         let within = |value: &f64| (self.min..=self.max).contains(value);
         let decades = (self.max / self.min).log10();
         let mut values: Vec<f64> = Vec::new();
@@ -106,7 +106,7 @@ fn step(width: f64) -> f64 {
 }
 
 /// A number with four digits at most, without zeros at its end; large ones with `k` or `M`.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     let (value, unit) = match size {
         size if size >= 1e6 => (value / 1e6, "M"),
