@@ -9,6 +9,8 @@ pub struct Axis {
     min: f64,
     max: f64,
     logarithmic: bool,
+    /// Whether only whole numbers are written beside it.
+    whole: bool,
 }
 
 impl Axis {
@@ -22,6 +24,7 @@ impl Axis {
             min: ((min - margin) / step).floor() * step,
             max: ((max + margin) / step).ceil() * step,
             logarithmic: false,
+            whole: false,
         }
     }
 
@@ -31,6 +34,15 @@ impl Axis {
             min,
             max: if max > min { max } else { min + 1.0 },
             logarithmic: false,
+            whole: false,
+        }
+    }
+
+    /// One from exactly `min` to exactly `max` for what is counted: its numbers are whole.
+    pub fn counting(min: f64, max: f64) -> Self {
+        Self {
+            whole: true,
+            ..Self::exact(min, max)
         }
     }
 
@@ -42,6 +54,7 @@ impl Axis {
             min: min * 0.97,
             max: max * 1.03,
             logarithmic: true,
+            whole: false,
         }
     }
 
@@ -78,7 +91,8 @@ impl Axis {
         }
         // A short logarithmic axis has hardly any of those.
         if values.len() < 3 {
-            let step = step(self.max - self.min);
+            let least = if self.whole { 1.0 } else { 0.0 };
+            let step = step(self.max - self.min).max(least);
             let first = (self.min / step - 1e-9).ceil();
             let each = (0..20).map(|number| (first + f64::from(number)) * step);
             values = each.take_while(|value| *value <= self.max + step * 1e-9).collect();
@@ -160,6 +174,12 @@ mod tests {
         assert_eq!(written(Axis::logarithmic([0.61, 0.68])), ["0.6", "0.65", "0.7"]);
         let parts = Axis::logarithmic([1.0, 100.0]).parts(2);
         assert!((parts[1] - 10.0).abs() < 0.1, "{parts:?}");
+    }
+
+    #[test]
+    fn a_counting_axis_has_whole_numbers() {
+        assert_eq!(written(Axis::counting(1.0, 3.0)), ["1", "2", "3"]);
+        assert_eq!(written(Axis::counting(1.0, 10.0)), ["2", "4", "6", "8", "10"]);
     }
 
     #[test]
