@@ -128,10 +128,11 @@ impl Timed {
     }
 
     fn run(&mut self) -> Result<()> {
-        Ok(match &self.image {
+        match &self.image {
             Image::Floats(image) => self.session.run(image, &mut self.logits)?,
             Image::Pixels(image) => self.session.run_u8(image, &mut self.logits)?,
-        })
+        }
+        Ok(())
     }
 }
 

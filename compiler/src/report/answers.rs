@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Share;
+use super::share::QUANTILE;
 use crate::evaluate::Predictions;
-use crate::report::share::QUANTILE;
 
 /// How often a student is wrong where its teacher is.
 #[derive(Debug, Clone, PartialEq, Serialize)]

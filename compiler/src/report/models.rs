@@ -1,7 +1,7 @@
 //! Networks that are the same but for their seed, together.
 
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use askd_runtime::sha256_hex;
 use serde::Serialize;
@@ -187,7 +187,7 @@ struct Key {
     /// Without seed and teachers' files; none where it is not known.
     recipe: Option<Recipe>,
     /// Of a bundle without its recipe.
-    path: Option<std::path::PathBuf>,
+    path: Option<PathBuf>,
 }
 
 impl Key {
