@@ -13,6 +13,7 @@ mod inspect;
 mod list;
 mod pilot;
 mod quantize;
+mod report;
 mod study;
 mod train;
 mod training_args;
@@ -47,6 +48,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Quantize(quantize::Args),
+    Report(report::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
 }
@@ -112,6 +114,7 @@ fn run(command: Command) -> Result<Output> {
         Command::Eval(args) => eval::run(args),
         Command::Export(args) => export::run(args),
         Command::Quantize(args) => quantize::run(args),
+        Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(&args),
     }

@@ -47,6 +47,14 @@ impl Predictions {
             .zip(self.labels.iter().copied())
     }
 
+    /// The class that each image is taken for: that of its largest logit, of equals the lower one; none where that is no number.
+    pub fn decisions(&self) -> impl Iterator<Item = Option<u32>> {
+        self.rows().map(|(logits, _)| {
+            let class = argmax(logits)?;
+            (!logits[class].is_nan()).then_some(class as u32)
+        })
+    }
+
     /// Accuracy and loss.
     pub fn evaluation(&self) -> Evaluation {
         let (mut top1, mut top5, mut loss) = (0_usize, 0_usize, 0.0);
@@ -99,6 +107,11 @@ impl Predictions {
         }
         f64::midpoint(low, high).exp() as f32
     }
+}
+
+/// The first class of the largest logit.
+pub(crate) fn argmax(logits: &[f32]) -> Option<usize> {
+    (0..logits.len()).reduce(|best, class| if logits[class] > logits[best] { class } else { best })
 }
 
 /// Cross-entropy in nats of one image's logits over `temperature`.
@@ -237,6 +250,7 @@ mod tests {
             labels: vec![0],
         };
         assert_eq!(predictions.evaluation().top1, 0.0);
+        assert!(predictions.decisions().eq([None]));
     }
 
     #[test]

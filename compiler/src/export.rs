@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::bundle::{BundleSpec, TOLERANCE, write_bundle};
 use crate::data::{DataSpec, ImageSet, Loader, Part};
 use crate::distill::{Distillation, ProjectorCost};
-use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, predict, predict_session};
+use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, argmax, predict, predict_session};
 use crate::nn::Network;
 use crate::onnx::{ModelInfo, write_model};
 use crate::passes::{Pipeline, take_pixels};
@@ -308,10 +308,6 @@ fn parity(reference: &Predictions, exported: &Predictions) -> Parity {
         max_abs_diff,
         top1_agreement: 100.0 * same as f64 / images.max(1) as f64,
     }
-}
-
-fn argmax(logits: &[f32]) -> Option<usize> {
-    (0..logits.len()).reduce(|best, class| if logits[class] > logits[best] { class } else { best })
 }
 
 /// Logits that close can differ in their class only at a tie, where neither is the wrong one: so the class is told, and

@@ -3,7 +3,7 @@
 mod bundle;
 mod graph;
 mod onnx;
-mod table;
+pub(crate) mod table;
 
 pub use bundle::{BundleReport, FileReport, inspect_bundle};
 pub use graph::{GraphReport, LayerReport, OutputReport, inspect_graph};

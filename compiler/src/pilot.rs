@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use askd_runtime::{Model, SessionOptions};
 use candle_core::Device;
 
-use self::report::{Dataset, ModelFacts, RuntimeFacts, Seconds, SeedReport, percentile};
+use self::report::{Dataset, ModelFacts, RuntimeFacts, Seconds, SeedReport};
 use crate::data::{DataSpec, Part};
 use crate::evaluate::Predictions;
 use crate::export::{ExportOptions, Source, export};
+use crate::report::ReportOptions;
+use crate::spread::percentile;
 use crate::train::{BEST_WEIGHTS, Layers, Origin, Recipe, RunOptions, RunResult, Setting, train};
 use crate::{Error, Result, files};
 
@@ -20,6 +22,9 @@ pub use report::PilotReport;
 
 /// File name of the report in the pilot's output directory.
 pub const REPORT_FILE: &str = "report.json";
+
+/// File name of the page beside it.
+pub const PAGE_FILE: &str = "report.html";
 
 /// File name of the bundle in the pilot's output directory.
 pub const BUNDLE: &str = "student.askd";
@@ -44,6 +49,9 @@ struct File {
     text: &'static str,
 }
 
+/// The run directories of a seed.
+const RUNS: [&str; 3] = ["teacher", "student-alone", "student-atsc"];
+
 /// Runs before latency is measured.
 const WARM_UP_RUNS: usize = 100;
 
@@ -64,7 +72,7 @@ pub struct PilotOptions {
     pub device: Device,
 }
 
-/// Runs the pilot for every seed; writes [`REPORT_FILE`] and the first seed's [`BUNDLE`].
+/// Runs the pilot for every seed; writes [`REPORT_FILE`], [`PAGE_FILE`] and the first seed's [`BUNDLE`].
 ///
 /// # Errors
 /// [`Error::GateFailed`] if the exported model does not do what the trainer did; whatever training and files give.
@@ -74,6 +82,7 @@ pub fn pilot(options: &PilotOptions) -> Result<PilotReport> {
     }
     files::create_dir(&options.out)?;
     let mut reports = Vec::new();
+    let mut paths = Vec::new();
     for number in 0..options.seeds {
         let seed = options.seed + number;
         let directory = options.out.join(format!("seed-{seed}"));
@@ -83,9 +92,17 @@ pub fn pilot(options: &PilotOptions) -> Result<PilotReport> {
             directory.join(BUNDLE)
         };
         reports.push(run_seed(options, seed, &directory, &bundle)?);
+        paths.extend(RUNS.map(|run| directory.join(run)));
+        paths.push(bundle);
     }
     let report = PilotReport::new(reports);
     files::write_json(&options.out.join(REPORT_FILE), &report)?;
+    let page = crate::report::report(&ReportOptions {
+        paths,
+        data: None,
+        device: options.device.clone(),
+    })?;
+    files::write_atomically(&options.out.join(PAGE_FILE), page.html().as_bytes())?;
     Ok(report)
 }
 
@@ -113,11 +130,12 @@ fn run_seed(options: &PilotOptions, seed: u64, directory: &Path, bundle: &Path) 
         )?;
         Ok((Source::run(&out)?, result))
     };
-    let (teacher, teacher_result) = run("teacher", &recipe(&TEACHER, None)?)?;
-    let (alone, alone_result) = run("student-alone", &recipe(&ALONE, None)?)?;
-    let weights = directory.join("teacher").join(BEST_WEIGHTS);
+    let [teacher_run, alone_run, atsc_run] = RUNS;
+    let (teacher, teacher_result) = run(teacher_run, &recipe(&TEACHER, None)?)?;
+    let (alone, alone_result) = run(alone_run, &recipe(&ALONE, None)?)?;
+    let weights = directory.join(teacher_run).join(BEST_WEIGHTS);
     let atsc_recipe = recipe(&ATSC, Some(&weights))?;
-    let (atsc, atsc_result) = run("student-atsc", &atsc_recipe)?;
+    let (atsc, atsc_result) = run(atsc_run, &atsc_recipe)?;
 
     let export_started = Instant::now();
     let exported = export(&atsc, &ExportOptions::default(), bundle)?;

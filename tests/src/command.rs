@@ -78,7 +78,8 @@ pub fn askd_compile() -> Command {
         let program = profile.join(format!("askd-compile{}", std::env::consts::EXE_SUFFIX));
         let built = fs::metadata(&program).and_then(|file| file.modified()).ok();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let sources = ["compiler/src", "models/src", "runtime/src"].map(|part| newest(&root.join(part)));
+        let sources =
+            ["compiler/src", "models/src", "runtime/src", "runtime/page/src"].map(|part| newest(&root.join(part)));
         assert!(
             built >= sources.into_iter().max().flatten(),
             "{} is missing or older than its sources: run `make test`, or `cargo build -p askd-compiler` first",

@@ -21,6 +21,7 @@ mod projector;
 mod quantize;
 mod recipes;
 mod refusals;
+mod report;
 mod resume;
 mod several_teachers;
 mod study;

@@ -79,6 +79,11 @@ fn its_report_has_every_figure_and_its_bundle_runs() {
         assert!((number(spread, &format!("/{figure}/std")) - half * 2f64.sqrt()).abs() < 1e-9);
     }
 
+    let page = String::from_utf8(workspace.read("p/report.html")).unwrap();
+    assert_eq!(askd_page::fault(&page), None);
+    let alone = number(&report, "/over_seeds/student_alone/mean");
+    assert!(page.contains(&format!("over {alone:.2} % alone")), "{alone}");
+
     let evaluated = workspace.run("eval p/student.askd --data fashion-mnist --json").json();
     assert_eq!(evaluated["top1"], report["runtime"]["top1"]);
 }

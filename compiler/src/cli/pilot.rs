@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use askd_compiler::Result;
-use askd_compiler::pilot::{PilotOptions, pilot};
+use askd_compiler::pilot::{PAGE_FILE, PilotOptions, pilot};
 
 use super::Output;
 use super::training_args::MachineArgs;
 
 /// The whole way on real images: teacher, student alone, the same student by ATSC, export, check, run, measure
 ///
-/// Trains on the embedded part of Fashion-MNIST and ends within ten minutes on two cores. Writes report.json and
-/// student.askd into the output directory.
+/// Trains on the embedded part of Fashion-MNIST and ends within ten minutes on two cores. Writes report.json,
+/// report.html and student.askd into the output directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: askd-compile pilot --seeds 5 --out out/pilot")]
 pub(super) struct Args {
@@ -45,5 +45,6 @@ pub(super) fn run(args: Args) -> Result<Output> {
         device,
     };
     let report = pilot(&options)?;
-    Output::new(report.to_string(), &report)
+    let page = options.out.join(PAGE_FILE);
+    Output::new(format!("{report}\nas a page: {}", page.display()), &report)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Writes one line a row, every column as wide as its widest cell: the first two to the left, as names are, the others to the
 /// right, as numbers are.
-pub(super) fn write<const COLUMNS: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {
+pub(crate) fn write<const COLUMNS: usize>(f: &mut fmt::Formatter<'_>, rows: &[[String; COLUMNS]]) -> fmt::Result {
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         let lengths = rows.iter().map(|row| row[column].chars().count());
         lengths.max().unwrap_or_default()
@@ -33,7 +33,7 @@ pub(super) fn write_totalled<const COLUMNS: usize>(
 }
 
 /// `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

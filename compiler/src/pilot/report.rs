@@ -138,12 +138,6 @@ impl PilotReport {
     }
 }
 
-/// The value below which `share` of the sorted samples lie: nearest rank.
-pub(super) fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-}
-
 impl fmt::Display for PilotReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = &self.first;
@@ -235,20 +229,5 @@ impl fmt::Display for PilotReport {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_nearest_ranks() {
-        let samples: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(
-            [0.5, 0.9, 0.99].map(|share| percentile(&samples, share)),
-            [50.0, 90.0, 99.0]
-        );
-        assert_eq!(percentile(&[7.0], 0.5), 7.0);
     }
 }

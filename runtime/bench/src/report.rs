@@ -2,9 +2,7 @@
 //!
 //! What matters is on the first screen; below it are the plots, drawn as SVG for wide and for narrow screens.
 
-mod axis;
 mod page;
-mod plot;
 mod plots;
 mod sections;
 
@@ -12,7 +10,7 @@ use crate::run::RunReport;
 
 /// The page for `report`. Text from files and flags is escaped in it.
 pub fn html(report: &RunReport) -> String {
-    page::Page(report).to_string()
+    page::page(report)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is drawn: latency over time beside clock and temperature, and the distribution of latencies.
 
-use super::axis::{Axis, short};
-use super::plot::{Plot, Size, escape};
+use askd_page::{Axis, Plot, Size, escape, figure, short};
+
 use crate::run::{Latency, RunReport};
 use crate::watch::{FrequencySource, Reading, Record, TemperatureSensor};
 
@@ -33,10 +33,6 @@ pub(super) fn over_time(report: &RunReport) -> String {
         lines("temperature, °C", &temperature, seconds),
     ];
     panels.concat()
-}
-
-fn figure(caption: &str, pictures: &str) -> String {
-    format!("<figure><figcaption>{caption}</figcaption>{pictures}</figure>")
 }
 
 fn latency(report: &RunReport, seconds: Axis) -> String {

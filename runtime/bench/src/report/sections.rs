@@ -1,13 +1,11 @@
 //! What is told in words and tables: conditions, parts of a run, nodes, machine and settings.
 
-use super::axis::short;
-use super::plot::escape;
+use askd_page::{card, cards, escape, facts, short};
+
 use crate::machine::PowerMode;
 use crate::profile::{NodeTime, Profile};
 use crate::run::{ColdStart, RunReport, Scenario, Stage};
 use crate::text::{bytes, counted};
-
-const MISSING: &str = "not readable";
 
 /// The figures of the first screen.
 pub(super) fn figures(report: &RunReport) -> String {
@@ -18,18 +16,15 @@ pub(super) fn figures(report: &RunReport) -> String {
         ("p99", latency.p99),
         ("p99.9", latency.p999),
     ];
-    let card = |name: &str, value: String, unit: &str| {
-        format!("<div class=\"card\"><span>{name}</span><strong>{value}</strong><span>{unit}</span></div>")
-    };
-    let mut cards: Vec<_> = times
-        .map(|(name, time)| card(name, format!("{time:.3}"), "ms"))
+    let mut figures: Vec<_> = times
+        .map(|(name, time)| card(name, &format!("{time:.3}"), "ms"))
         .to_vec();
     let throughput = report.throughput;
-    cards.push(card("throughput", short(throughput.per_second), "images a second"));
+    figures.push(card("throughput", &short(throughput.per_second), "images a second"));
     if let Some(start) = report.cold_start_ms {
-        cards.push(card("cold start", format!("{start:.0}"), "ms"));
+        figures.push(card("cold start", &format!("{start:.0}"), "ms"));
     }
-    format!("<div class=\"cards\">{}</div>", cards.concat())
+    cards(&figures)
 }
 
 /// What is to be said of the conditions: first whether they held, then each mark.
@@ -145,15 +140,6 @@ fn node_row(node: &NodeTime, longest: f64) -> String {
         told(node.gflops, 1),
         told(node.of_peak.map(|part| 100.0 * part), 0)
     )
-}
-
-/// A list of names and values; values that are missing are said to be.
-fn facts(rows: &[(&str, Option<String>)]) -> String {
-    let row = |(name, value): &(&str, Option<String>)| {
-        let value = value.as_deref().map_or_else(|| format!("<em>{MISSING}</em>"), escape);
-        format!("<dt>{name}</dt><dd>{value}</dd>")
-    };
-    format!("<dl>{}</dl>", rows.iter().map(row).collect::<String>())
 }
 
 pub(super) fn machine(report: &RunReport) -> String {

@@ -1,34 +1,13 @@
 use std::collections::BTreeMap;
 
+use askd_page::fault;
+
 use super::*;
 use crate::machine::{Jetson, PowerMode};
 use crate::profile::{NodeTime, Peak, Profile};
 use crate::run::tests::report;
 use crate::run::{ColdStart, Mark};
 use crate::watch::{Record, TemperatureSensor, Watch};
-
-/// Elements that have no end.
-const VOID: [&str; 2] = ["meta", "!DOCTYPE"];
-
-/// Fails unless each element ends where it should: the page is read by browsers, which would guess.
-fn assert_well_formed(html: &str) {
-    let mut open: Vec<&str> = Vec::new();
-    // The style sheet has no markup, and its selectors look like some.
-    let (head, rest) = html.split_once("<style>").unwrap();
-    let (_, body) = rest.split_once("</style>").unwrap();
-    let text = format!("{head}{body}");
-    for part in text.split('<').skip(1) {
-        let (tag, text) = part.split_once('>').unwrap_or_else(|| panic!("<{part}"));
-        assert!(!text.contains('>'), "{part}");
-        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
-        if tag.starts_with('/') {
-            assert_eq!(open.pop(), Some(name), "{part}");
-        } else if !tag.ends_with('/') && !VOID.contains(&name) {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
-}
 
 /// A machine that became warm and slow, watched over two seconds.
 fn record() -> Record {
@@ -113,7 +92,7 @@ fn full() -> RunReport {
 #[test]
 fn a_full_page_is_well_formed_and_stands_alone() {
     let page = html(&full());
-    assert_well_formed(&page);
+    assert_eq!(fault(&page), None);
     for told in [
         "a strict run fails by it",
         "the clock &lt;moved&gt;",
@@ -127,15 +106,12 @@ fn a_full_page_is_well_formed_and_stands_alone() {
     ] {
         assert!(page.contains(told), "{told}");
     }
-    for forbidden in ["<script", "http:", "https:", "url(", "@import", "NaN", ",inf", ">inf<"] {
-        assert!(!page.contains(forbidden), "{forbidden}");
-    }
 }
 
 #[test]
 fn what_is_missing_is_said_to_be() {
     let page = html(&report([1_000_000; 100]));
-    assert_well_formed(&page);
+    assert_eq!(fault(&page), None);
     for told in [
         "Nothing watched the machine",
         "temperature, °C: not readable",
@@ -143,7 +119,7 @@ fn what_is_missing_is_said_to_be() {
     ] {
         assert!(page.contains(told), "{told}");
     }
-    for absent in ["Cold start", "Nodes of the graph", "NaN", ",inf", ">inf<"] {
+    for absent in ["Cold start", "Nodes of the graph"] {
         assert!(!page.contains(absent), "{absent}");
     }
 }

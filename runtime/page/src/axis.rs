@@ -5,15 +5,17 @@ const TICKS: f64 = 5.0;
 
 /// A range of values on a line.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Axis {
+pub struct Axis {
     min: f64,
     max: f64,
     logarithmic: bool,
+    /// Whether only whole numbers are written beside it.
+    whole: bool,
 }
 
 impl Axis {
     /// One that these values fill, from a round number to a round number; from 0 to 1 without any.
-    pub(super) fn linear(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn linear(values: impl IntoIterator<Item = f64>) -> Self {
         let (min, max) = extremes(values).unwrap_or((0.0, 1.0));
         // Equal values lie in the middle.
         let margin = if max > min { 0.0 } else { (min.abs() * 0.05).max(0.5) };
@@ -22,31 +24,42 @@ impl Axis {
             min: ((min - margin) / step).floor() * step,
             max: ((max + margin) / step).ceil() * step,
             logarithmic: false,
+            whole: false,
         }
     }
 
     /// One from exactly `min` to exactly `max`.
-    pub(super) fn exact(min: f64, max: f64) -> Self {
+    pub fn exact(min: f64, max: f64) -> Self {
         Self {
             min,
             max: if max > min { max } else { min + 1.0 },
             logarithmic: false,
+            whole: false,
+        }
+    }
+
+    /// One from exactly `min` to exactly `max` for what is counted: its numbers are whole.
+    pub fn counting(min: f64, max: f64) -> Self {
+        Self {
+            whole: true,
+            ..Self::exact(min, max)
         }
     }
 
     /// One on which equal ratios are equally long, for the values above 0; from 1 to 10 without any.
-    pub(super) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
         let positive = values.into_iter().filter(|value| *value > 0.0);
         let (min, max) = extremes(positive).unwrap_or((1.0, 10.0));
         Self {
             min: min * 0.97,
             max: max * 1.03,
             logarithmic: true,
+            whole: false,
         }
     }
 
     /// Where `value` lies, from 0 to 1; values beyond the ends lie at them.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         let place = match self.logarithmic {
             false => (value - self.min) / (self.max - self.min),
             true if value > 0.0 => (value / self.min).ln() / (self.max / self.min).ln(),
@@ -56,7 +69,7 @@ impl Axis {
     }
 
     /// Ends that divide the axis into so many equally long parts, from its beginning on.
-    pub(super) fn parts(&self, count: usize) -> Vec<f64> {
+    pub fn parts(&self, count: usize) -> Vec<f64> {
         let share = |part: usize| part as f64 / count as f64;
         let end = |part| match self.logarithmic {
             true => self.min * (self.max / self.min).powf(share(part)),
@@ -66,7 +79,7 @@ impl Axis {
     }
 
     /// Round values on the axis, with how they are written.
-    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+    pub fn ticks(&self) -> Vec<(f64, String)> {
         let within = |value: &f64| (self.min..=self.max).contains(value);
         let decades = (self.max / self.min).log10();
         let mut values: Vec<f64> = Vec::new();
@@ -78,7 +91,8 @@ impl Axis {
         }
         // A short logarithmic axis has hardly any of those.
         if values.len() < 3 {
-            let step = step(self.max - self.min);
+            let least = if self.whole { 1.0 } else { 0.0 };
+            let step = step(self.max - self.min).max(least);
             let first = (self.min / step - 1e-9).ceil();
             let each = (0..20).map(|number| (first + f64::from(number)) * step);
             values = each.take_while(|value| *value <= self.max + step * 1e-9).collect();
@@ -106,7 +120,7 @@ fn step(width: f64) -> f64 {
 }
 
 /// A number with four digits at most, without zeros at its end; large ones with `k` or `M`.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let size = value.abs();
     let (value, unit) = match size {
         size if size >= 1e6 => (value / 1e6, "M"),
@@ -160,6 +174,12 @@ mod tests {
         assert_eq!(written(Axis::logarithmic([0.61, 0.68])), ["0.6", "0.65", "0.7"]);
         let parts = Axis::logarithmic([1.0, 100.0]).parts(2);
         assert!((parts[1] - 10.0).abs() < 0.1, "{parts:?}");
+    }
+
+    #[test]
+    fn a_counting_axis_has_whole_numbers() {
+        assert_eq!(written(Axis::counting(1.0, 3.0)), ["1", "2", "3"]);
+        assert_eq!(written(Axis::counting(1.0, 10.0)), ["2", "4", "6", "8", "10"]);
     }
 
     #[test]
