@@ -15,6 +15,7 @@ pub mod passes;
 pub mod pilot;
 pub mod progress;
 pub mod quantize;
+pub mod robustness;
 pub mod spread;
 pub mod study;
 mod tensorboard;

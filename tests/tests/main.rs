@@ -22,5 +22,6 @@ mod quantize;
 mod recipes;
 mod refusals;
 mod resume;
+mod robustness;
 mod several_teachers;
 mod study;
