@@ -3,6 +3,7 @@
 //! One file a command. Each turns its flags into library types and returns an [`Output`]; nothing in the library knows
 //! a flag.
 
+mod corruption_args;
 mod device;
 mod distill;
 mod estimate;

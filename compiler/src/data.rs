@@ -6,6 +6,7 @@
 mod archive;
 mod augment;
 mod cifar;
+mod corrupt;
 mod crop;
 mod degrade;
 mod folder;
@@ -24,7 +25,9 @@ use askd_runtime::{Image, PixelFormat};
 use sha2::{Digest, Sha256};
 
 pub use augment::Augmentation;
-pub use degrade::{subset, with_label_noise};
+pub(crate) use corrupt::corrupted;
+pub use corrupt::{Corruption, Severity, contact_sheet};
+pub use degrade::{first_of_each_class, subset, with_label_noise};
 pub use folder::CorruptFiles;
 pub use loader::{Batch, Batches, Loader};
 pub use spec::{DataKind, DataSpec, Part};
@@ -146,6 +149,12 @@ impl ImageSet {
     /// Class of the `position`-th image.
     pub fn label(&self, position: usize) -> u32 {
         self.entries[position].label
+    }
+
+    /// A number of the `position`-th image by which no other of its data set goes, whatever part of it this set is.
+    pub fn number(&self, position: usize) -> u64 {
+        let Entry { file, record, .. } = self.entries[position];
+        u64::from(file) << 32 | u64::from(record)
     }
 
     /// The images at these positions of this set.

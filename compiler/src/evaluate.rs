@@ -26,7 +26,7 @@ pub struct Evaluation {
 }
 
 /// Logits of a whole set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Predictions {
     /// N x K raw logits.
     pub logits: Vec<f32>,
@@ -38,6 +38,12 @@ impl Predictions {
     /// Number of classes K; 0 for no images.
     pub fn classes(&self) -> usize {
         self.logits.len().checked_div(self.labels.len()).unwrap_or(0)
+    }
+
+    /// Adds those of further images of the same classes.
+    pub(crate) fn extend(&mut self, further: Self) {
+        self.logits.extend(further.logits);
+        self.labels.extend(further.labels);
     }
 
     /// Each image's logits with its class.
@@ -202,20 +208,23 @@ pub(crate) fn run_images(
 /// # Errors
 /// [`Error::Runtime`] if the model cannot be run, [`Error::InvalidValue`] if it has another number of classes.
 pub fn predict_bundle(model: &Model, images: &ImageSet) -> Result<Predictions> {
-    let (expected, got) = (model.manifest().output.classes, images.classes.len());
-    if expected != got {
-        return Err(Error::invalid(
-            "--data",
-            format!("images of {expected} classes"),
-            format!("{got} classes"),
-        ));
-    }
+    check_classes(model, images)?;
     let mut session = model.session(&SessionOptions::default())?;
     let preprocess = Preprocess::new(&model.manifest().input)?;
     predict_session(
         &mut session,
         &Loader::plain(images.clone(), preprocess, EVALUATION_BATCH),
     )
+}
+
+/// Refuses images of another number of classes than a bundle has.
+pub(crate) fn check_classes(model: &Model, images: &ImageSet) -> Result<()> {
+    let (expected, got) = (model.manifest().output.classes, images.classes.len());
+    if expected == got {
+        return Ok(());
+    }
+    let expected = format!("images of {expected} classes");
+    Err(Error::invalid("--data", expected, format!("{got} classes")))
 }
 
 #[cfg(test)]

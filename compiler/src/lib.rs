@@ -17,6 +17,7 @@ pub mod pilot;
 pub mod progress;
 pub mod quantize;
 pub mod report;
+pub mod robustness;
 pub mod spread;
 pub mod study;
 mod tensorboard;

@@ -23,5 +23,6 @@ mod recipes;
 mod refusals;
 mod report;
 mod resume;
+mod robustness;
 mod several_teachers;
 mod study;

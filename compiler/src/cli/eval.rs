@@ -1,18 +1,20 @@
 //! `askd-compile eval`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use askd_compiler::data::{DataSpec, Loader, Part};
+use askd_compiler::data::{DataSpec, ImageSet, Loader, Part};
 use askd_compiler::evaluate::{EVALUATION_BATCH, Evaluation, predict, predict_bundle};
 use askd_compiler::export::Source;
 use askd_compiler::nn::Network;
+use askd_compiler::robustness::{Options, Report, measure_bundle, measure_network};
 use askd_compiler::train::{RECIPE_FILE, Recipe};
 use askd_compiler::weights::import;
 use askd_compiler::{Error, Result};
-use askd_runtime::Model;
+use askd_runtime::{Model, Preprocess};
 use candle_core::DType;
 
 use super::Output;
+use super::corruption_args::CorruptionArgs;
 use super::image_files::ImageFileArgs;
 use super::training_args::{MachineArgs, or_default};
 
@@ -21,13 +23,14 @@ use super::training_args::{MachineArgs, or_default};
 #[command(
     after_help = "Examples:\n  askd-compile eval --model resnet20 --weights resnet20.safetensors --data cifar10:cifar-10-binary.tar.gz\n  \
     askd-compile eval student.askd --data fashion-mnist\n  \
-    askd-compile eval --model resnet18 --weights resnet18.pth --data folder:imagenet"
+    askd-compile eval --model resnet18 --weights resnet18.pth --data folder:imagenet\n  \
+    askd-compile eval student.askd --data fashion-mnist --corrupt --images-per-class 50"
 )]
 pub(super) struct Args {
     /// Bundle (NAME.askd), or run directory of `train` or `distill`
     #[arg(conflicts_with_all = ["model", "weights"], required_unless_present = "model")]
     bundle: Option<PathBuf>,
-    /// Variant of the bundle [default: its first]
+    /// Variant of the bundle [default: its first; with --corrupt all of them, beside each other]
     #[arg(long, value_name = "NAME", requires = "bundle")]
     variant: Option<String>,
     /// Registered network
@@ -48,7 +51,17 @@ pub(super) struct Args {
     #[command(flatten)]
     files: ImageFileArgs,
     #[command(flatten)]
+    corruption: CorruptionArgs,
+    #[command(flatten)]
     machine: MachineArgs,
+}
+
+/// What is evaluated.
+enum Subject<'a> {
+    /// A bundle, and the variant that is asked for.
+    Bundle(&'a Path, Option<&'a str>),
+    /// A network in the trainer, and how its images are made.
+    Network(Box<Network>, Box<Recipe>),
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {
@@ -64,21 +77,14 @@ pub(super) fn run(args: Args) -> Result<Output> {
         .data
         .load(Part::Test)?
         .with_corrupt_files(args.files.corrupt_files());
-    let files = images.clone();
-    let evaluation = match (&args.bundle, &args.model, &args.weights) {
+    let mut subject = match (&args.bundle, &args.model, &args.weights) {
         (Some(run), _, _) if is_run(run) => {
             let source = Source::run(run)?;
             source.recipe().check_images(&images)?;
-            let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
-            predict(&mut source.network(DType::F32, &device)?, &loader)?.evaluation()
+            let network = source.network(DType::F32, &device)?;
+            Subject::Network(Box::new(network), Box::new(source.recipe().clone()))
         }
-        (Some(bundle), _, _) => {
-            let model = match &args.variant {
-                Some(variant) => Model::open_variant(bundle, variant)?,
-                None => Model::open(bundle)?,
-            };
-            predict_bundle(&model, &images)?.evaluation()
-        }
+        (Some(bundle), _, _) => Subject::Bundle(bundle, args.variant.as_deref()),
         (None, Some(model), Some(weights)) => {
             let kind = args.data.kind;
             let (mean, std) = (or_default(&args.mean, kind.mean()), or_default(&args.std, kind.std()));
@@ -86,20 +92,56 @@ pub(super) fn run(args: Args) -> Result<Output> {
             let recipe = args.files.apply(recipe)?;
             recipe.check_images(&images)?;
             let graph = recipe.graph()?;
-            let mut network = Network::new(graph.clone(), &import(&graph, weights)?, DType::F32, &device)?;
-            predict(
-                &mut network,
-                &Loader::plain(images, recipe.preprocess()?, EVALUATION_BATCH),
-            )?
-            .evaluation()
+            let network = Network::new(graph.clone(), &import(&graph, weights)?, DType::F32, &device)?;
+            Subject::Network(Box::new(network), Box::new(recipe))
         }
         _ => return Err(Error::invalid("eval", "BUNDLE, or --model and --weights", "neither")),
     };
-    let mut text = describe(&evaluation);
-    if files.skipped_files() > 0 {
-        text += &format!(", {} corrupt files skipped", files.skipped_files());
+    let mut output = match args.corruption.options() {
+        Some(options) => {
+            let chosen = args.corruption.chosen(&images);
+            args.corruption.write_sheet(&chosen, &subject.preprocess()?, &options)?;
+            let report = subject.robustness(&chosen, &options)?;
+            Output::new(report.to_string().trim_end(), &report)?
+        }
+        None => {
+            let evaluation = subject.evaluation(&images)?;
+            Output::new(describe(&evaluation), &evaluation)?
+        }
+    };
+    if images.skipped_files() > 0 {
+        output.text += &format!(", {} corrupt files skipped", images.skipped_files());
     }
-    Output::new(text, &evaluation)
+    Ok(output)
+}
+
+impl Subject<'_> {
+    /// What makes an image of the network's size, channels and range.
+    fn preprocess(&self) -> Result<Preprocess> {
+        match self {
+            Self::Bundle(bundle, _) => Ok(Preprocess::new(&Model::open(bundle)?.manifest().input)?),
+            Self::Network(_, recipe) => recipe.preprocess(),
+        }
+    }
+
+    fn evaluation(&mut self, images: &ImageSet) -> Result<Evaluation> {
+        let predictions = match self {
+            Self::Bundle(bundle, Some(variant)) => predict_bundle(&Model::open_variant(bundle, variant)?, images)?,
+            Self::Bundle(bundle, None) => predict_bundle(&Model::open(bundle)?, images)?,
+            Self::Network(network, recipe) => {
+                let loader = Loader::plain(images.clone(), recipe.preprocess()?, EVALUATION_BATCH);
+                predict(network, &loader)?
+            }
+        };
+        Ok(predictions.evaluation())
+    }
+
+    fn robustness(&mut self, images: &ImageSet, options: &Options) -> Result<Report> {
+        match self {
+            Self::Bundle(bundle, variant) => measure_bundle(bundle, *variant, images, options),
+            Self::Network(network, recipe) => measure_network(&recipe.network, network, recipe, images, options),
+        }
+    }
 }
 
 pub(super) fn describe(evaluation: &Evaluation) -> String {

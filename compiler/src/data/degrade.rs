@@ -35,6 +35,17 @@ pub fn subset(set: &ImageSet, share: f64, seed: u64) -> Result<ImageSet> {
     Ok(set.select(kept))
 }
 
+/// The first `count` images of each class, or all that it has, in their order.
+pub fn first_of_each_class(set: &ImageSet, count: usize) -> ImageSet {
+    let mut taken = vec![0; set.classes.len()];
+    let kept = (0..set.len()).filter(|position| {
+        let taken = &mut taken[set.label(*position) as usize];
+        *taken += 1;
+        *taken <= count
+    });
+    set.select(kept.collect::<Vec<_>>())
+}
+
 /// Symmetric label noise: a share of the images, chosen by the seed, gets one of the other classes, each as likely.
 ///
 /// # Errors
@@ -93,6 +104,22 @@ mod tests {
         for share in [0.0, -1.0, 1.1, f64::NAN] {
             assert!(subset(&set, share, 0).is_err());
         }
+    }
+
+    #[test]
+    fn the_first_of_each_class_are_taken_in_order() {
+        let set = DataSpec::embedded().load(Part::Test).unwrap();
+        let first = first_of_each_class(&set, 3);
+        assert_eq!(first.len(), 30);
+        let positions: Vec<_> = (0..30).map(|position| first.number(position)).collect();
+        assert!(positions.is_sorted() && positions[29] < 200, "{positions:?}");
+        for class in 0..10 {
+            let own = (0..set.len()).filter(|position| set.label(*position) == class);
+            let wanted: Vec<_> = own.take(3).map(|position| set.number(position)).collect();
+            let got = (0..30).filter(|position| first.label(*position) == class);
+            assert_eq!(got.map(|position| first.number(position)).collect::<Vec<_>>(), wanted);
+        }
+        assert_eq!(first_of_each_class(&set, usize::MAX).len(), set.len());
     }
 
     #[test]

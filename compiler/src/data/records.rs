@@ -81,12 +81,16 @@ impl Records {
     /// If there is no such record.
     pub(super) fn image<'a>(&'a self, index: usize, buffer: &'a mut Vec<u8>) -> (&'a [u8], [usize; 2], PixelFormat) {
         let [channels, height, width] = self.shape;
-        let format = if channels == 1 {
+        (self.pixels(index, buffer), [height, width], Self::format(channels))
+    }
+
+    /// What the bytes of a pixel of so many channels mean.
+    pub(super) fn format(channels: usize) -> PixelFormat {
+        if channels == 1 {
             PixelFormat::Gray8
         } else {
             PixelFormat::Rgb8
-        };
-        (self.pixels(index, buffer), [height, width], format)
+        }
     }
 
     /// Pixels of image `index`, H x W x C: where they lie, or brought into that order in `buffer`.

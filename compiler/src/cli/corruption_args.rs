@@ -1,0 +1,70 @@
+//! Flags about corrupted images.
+
+use std::path::PathBuf;
+
+use askd_compiler::Result;
+use askd_compiler::data::{Corruption, ImageSet, Severity, contact_sheet, first_of_each_class};
+use askd_compiler::files::write_atomically;
+use askd_compiler::robustness::Options;
+use askd_runtime::Preprocess;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CorruptionArgs {
+    /// Accuracy on corrupted images too: by all corruptions that docs/robustness.md describes, or by some of them
+    #[arg(long, value_name = "NAME,...", num_args = 0.., require_equals = true, value_delimiter = ',')]
+    corrupt: Option<Vec<Corruption>>,
+    /// How strong they are, 1 to 5 [default: all]
+    #[arg(long, value_name = "NUMBER,...", value_delimiter = ',', requires = "corrupt")]
+    severity: Vec<Severity>,
+    /// Seed of what the corruptions draw
+    #[arg(long, default_value_t = 0, requires = "corrupt")]
+    seed: u64,
+    /// Only the first so many test images of each class [default: all images]
+    #[arg(long, value_name = "IMAGES", requires = "corrupt", value_parser = clap::value_parser!(u64).range(1..))]
+    images_per_class: Option<u64>,
+    /// PNG file to write, with the first of these images under every corruption
+    #[arg(long, value_name = "FILE", requires = "corrupt")]
+    contact_sheet: Option<PathBuf>,
+}
+
+impl CorruptionArgs {
+    /// What is done to the images, if anything.
+    pub(super) fn options(&self) -> Option<Options> {
+        let given = self.corrupt.as_ref()?;
+        let all = Options::default();
+        let or = |given: &[_], all| if given.is_empty() { all } else { given.to_vec() };
+        Some(Options {
+            corruptions: or(given, all.corruptions),
+            severities: if self.severity.is_empty() {
+                all.severities
+            } else {
+                self.severity.clone()
+            },
+            seed: self.seed,
+        })
+    }
+
+    /// Those of the images that are asked for.
+    pub(super) fn chosen(&self, images: &ImageSet) -> ImageSet {
+        match self.images_per_class {
+            Some(count) => first_of_each_class(images, usize::try_from(count).unwrap_or(usize::MAX)),
+            None => images.clone(),
+        }
+    }
+
+    /// Writes the contact sheet, if one is asked for.
+    pub(super) fn write_sheet(&self, images: &ImageSet, preprocess: &Preprocess, options: &Options) -> Result<()> {
+        let Some(path) = &self.contact_sheet else {
+            return Ok(());
+        };
+        let Options {
+            corruptions,
+            severities,
+            seed,
+        } = options;
+        write_atomically(
+            path,
+            &contact_sheet(images, preprocess, corruptions, severities, *seed)?,
+        )
+    }
+}
