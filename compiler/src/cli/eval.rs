@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use askd_compiler::data::{DataSpec, Loader, Part};
-use askd_compiler::evaluate::{EVALUATION_BATCH, Evaluation, predict, predict_bundle};
+use askd_compiler::data::{CorruptFiles, DataSpec, Part};
+use askd_compiler::evaluate::{Evaluation, predict, predict_bundle};
 use askd_compiler::export::Source;
 use askd_compiler::nn::Network;
 use askd_compiler::train::{RECIPE_FILE, Recipe};
 use askd_compiler::weights::import;
 use askd_compiler::{Error, Result};
-use askd_runtime::Model;
+use askd_runtime::{ElementType, Model};
 use candle_core::DType;
 
 use super::Output;
@@ -33,7 +33,7 @@ pub(super) struct Args {
     /// Registered network
     #[arg(long, requires = "weights")]
     model: Option<String>,
-    /// The network's checkpoint: .safetensors or zip .pth
+    /// The network's checkpoint: .safetensors or .pth
     #[arg(long, value_name = "FILE", requires = "model")]
     weights: Option<PathBuf>,
     /// Data set, KIND:PATH; its test images are used
@@ -63,13 +63,14 @@ pub(super) fn run(args: Args) -> Result<Output> {
     let images = args
         .data
         .load(Part::Test)?
-        .with_corrupt_files(args.files.corrupt_files());
+        .with_corrupt_files(args.files.corrupt_files(CorruptFiles::Refuse));
     let files = images.clone();
     let evaluation = match (&args.bundle, &args.model, &args.weights) {
         (Some(run), _, _) if is_run(run) => {
             let source = Source::run(run)?;
             source.recipe().check_images(&images)?;
-            let loader = Loader::plain(images, source.recipe().preprocess()?, EVALUATION_BATCH);
+            let images = images.with_corrupt_files(args.files.corrupt_files(source.recipe().corrupt_files));
+            let loader = source.recipe().loader(images, ElementType::F32)?;
             predict(&mut source.network(DType::F32, &device)?, &loader)?.evaluation()
         }
         (Some(bundle), _, _) => {
@@ -87,11 +88,7 @@ pub(super) fn run(args: Args) -> Result<Output> {
             recipe.check_images(&images)?;
             let graph = recipe.graph()?;
             let mut network = Network::new(graph.clone(), &import(&graph, weights)?, DType::F32, &device)?;
-            predict(
-                &mut network,
-                &Loader::plain(images, recipe.preprocess()?, EVALUATION_BATCH),
-            )?
-            .evaluation()
+            predict(&mut network, &recipe.loader(images, ElementType::F32)?)?.evaluation()
         }
         _ => return Err(Error::invalid("eval", "BUNDLE, or --model and --weights", "neither")),
     };
