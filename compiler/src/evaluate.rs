@@ -178,18 +178,11 @@ pub(crate) fn run_images(
     let mut output = vec![0.0; session.interface().classes];
     let mut labels = Vec::new();
     if session.interface().data_type == ElementType::U8 {
-        let Loader { set, preprocess, .. } = loader;
-        let mut preprocess = preprocess.clone();
-        let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
-        for position in 0..set.len() {
-            let Some(image) = set.image(position, &mut buffer)? else {
-                continue;
-            };
-            preprocess.apply_u8(&image, &mut pixels)?;
-            session.run_u8(&pixels, &mut output)?;
-            see(&output)?;
-            labels.push(set.label(position));
-        }
+        loader.for_each_pixels(|pixels, label| {
+            session.run_u8(pixels, &mut output)?;
+            labels.push(label);
+            see(&output)
+        })?;
         return Ok(labels);
     }
     for batch in loader.epoch(0, 0)? {

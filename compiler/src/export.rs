@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::bundle::{BundleSpec, TOLERANCE, write_bundle};
-use crate::data::{DataSpec, ImageSet, Loader, Part};
+use crate::data::{DataSpec, ImageSet, Part};
 use crate::distill::{Distillation, ProjectorCost};
-use crate::evaluate::{EVALUATION_BATCH, Evaluation, Predictions, argmax, predict, predict_session};
+use crate::evaluate::{Evaluation, Predictions, argmax, predict, predict_session};
 use crate::nn::Network;
 use crate::onnx::{ModelInfo, write_model};
 use crate::passes::{Pipeline, take_pixels};
@@ -157,16 +157,6 @@ impl Source {
         }
     }
 
-    /// Images as a model of that input sees them: those of any size are rounded to pixels for a model of pixels.
-    fn loader(&self, images: ImageSet, input: ElementType) -> Result<Loader> {
-        let of_any_size = images.shape.is_none();
-        let mut loader = Loader::plain(images, self.recipe.preprocess()?, EVALUATION_BATCH);
-        if of_any_size && input == ElementType::U8 {
-            loader.rounded = Some(self.recipe.training_preprocess()?);
-        }
-        Ok(loader)
-    }
-
     /// Divisor of the logits before softmax.
     fn temperature(&self) -> f32 {
         self.result.as_ref().map_or(1.0, |result| result.temperature)
@@ -280,7 +270,7 @@ pub fn export(source: &Source, options: &ExportOptions, out: &Path) -> Result<Ex
 /// [`Error::Runtime`], [`Error::Tensor`].
 pub fn compare(source: &Source, model: &[u8], images: &ImageSet) -> Result<(Parity, Evaluation)> {
     let mut session = Session::from_onnx(model, &SessionOptions::default())?;
-    let loader = source.loader(images.clone(), session.interface().data_type)?;
+    let loader = source.recipe.loader(images.clone(), session.interface().data_type)?;
     let reference = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?;
     let exported = predict_session(&mut session, &loader)?;
     Ok((parity(&reference, &exported), exported.evaluation()))
@@ -330,18 +320,14 @@ fn check_parity(parity: &Parity) -> Result<()> {
 fn golden(source: &Source, test: &ImageSet, options: &ExportOptions) -> Result<GoldenData> {
     let input = options.input;
     let images = test.select(0..test.len().min(options.golden_images.max(1)));
-    let loader = source.loader(images, input)?;
+    let loader = source.recipe.loader(images, input)?;
     let outputs = predict(&mut source.network(REFERENCE, &Device::Cpu)?, &loader)?.logits;
     let mut inputs = Vec::new();
     if input == ElementType::U8 {
-        let mut preprocess = loader.preprocess.clone();
-        let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
-        for position in 0..loader.set.len() {
-            if let Some(image) = loader.set.image(position, &mut buffer)? {
-                preprocess.apply_u8(&image, &mut pixels)?;
-                inputs.extend(pixels.iter().copied().map(f32::from));
-            }
-        }
+        loader.for_each_pixels(|pixels, _| {
+            inputs.extend(pixels.iter().copied().map(f32::from));
+            Ok(())
+        })?;
     } else {
         for batch in loader.epoch(0, 0)? {
             inputs.extend(batch?.images);

@@ -1,6 +1,7 @@
 //! A network's tensors on the host, by parameter name: what checkpoints hold and what graph passes rewrite.
 
 mod import;
+mod pytorch;
 mod safetensors_file;
 
 use std::collections::{BTreeMap, HashSet};

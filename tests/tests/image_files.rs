@@ -121,6 +121,14 @@ fn damaged_files_are_refused_or_skipped_by_name() {
         (&1.into(), &8.into())
     );
 
+    // a run's own choice, which a flag can change
+    let run = "eval skipping --data folder:pictures";
+    says(&workspace.run(run).text(), &["8 images", "1 corrupt files skipped"]);
+    says(
+        &workspace.refused(&format!("{run} --corrupt-files refuse")),
+        &["001.jpg"],
+    );
+
     for (arguments, expected) in [
         (
             format!("{eval} --corrupt-files keep"),

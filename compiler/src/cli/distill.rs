@@ -35,7 +35,7 @@ pub(super) struct RecipeArgs {
     /// Registered network of a teacher; repeatable, with its weights; not needed for methods alone and dml
     #[arg(long, value_name = "NETWORK")]
     teacher: Vec<String>,
-    /// That teacher's checkpoint: .safetensors or zip .pth; alone, for the teachers that a recipe names
+    /// That teacher's checkpoint: .safetensors or .pth; alone, for the teachers that a recipe names
     #[arg(long, value_name = "FILE")]
     teacher_weights: Vec<PathBuf>,
     /// Registered network of the student

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use askd_compiler::data::{DataSpec, ImageSet, Loader, Part};
-use askd_compiler::evaluate::{EVALUATION_BATCH, Evaluation, predict, predict_bundle};
+use askd_compiler::data::{CorruptFiles, DataSpec, ImageSet, Part};
+use askd_compiler::evaluate::{Evaluation, predict, predict_bundle};
 use askd_compiler::export::Source;
 use askd_compiler::nn::Network;
 use askd_compiler::robustness::{Options, Report, measure_bundle, measure_network};
 use askd_compiler::train::{RECIPE_FILE, Recipe};
 use askd_compiler::weights::import;
 use askd_compiler::{Error, Result};
-use askd_runtime::{Model, Preprocess};
+use askd_runtime::{ElementType, Model, Preprocess};
 use candle_core::DType;
 
 use super::Output;
@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Registered network
     #[arg(long, requires = "weights")]
     model: Option<String>,
-    /// The network's checkpoint: .safetensors or zip .pth
+    /// The network's checkpoint: .safetensors or .pth
     #[arg(long, value_name = "FILE", requires = "model")]
     weights: Option<PathBuf>,
     /// Data set, KIND:PATH; its test images are used
@@ -73,14 +73,15 @@ pub(super) fn run(args: Args) -> Result<Output> {
     if args.bundle.is_some() {
         args.files.without_size("a run and a bundle have their own")?;
     }
-    let images = args
+    let mut images = args
         .data
         .load(Part::Test)?
-        .with_corrupt_files(args.files.corrupt_files());
+        .with_corrupt_files(args.files.corrupt_files(CorruptFiles::Refuse));
     let mut subject = match (&args.bundle, &args.model, &args.weights) {
         (Some(run), _, _) if is_run(run) => {
             let source = Source::run(run)?;
             source.recipe().check_images(&images)?;
+            images = images.with_corrupt_files(args.files.corrupt_files(source.recipe().corrupt_files));
             let network = source.network(DType::F32, &device)?;
             Subject::Network(Box::new(network), Box::new(source.recipe().clone()))
         }
@@ -128,10 +129,7 @@ impl Subject<'_> {
         let predictions = match self {
             Self::Bundle(bundle, Some(variant)) => predict_bundle(&Model::open_variant(bundle, variant)?, images)?,
             Self::Bundle(bundle, None) => predict_bundle(&Model::open(bundle)?, images)?,
-            Self::Network(network, recipe) => {
-                let loader = Loader::plain(images.clone(), recipe.preprocess()?, EVALUATION_BATCH);
-                predict(network, &loader)?
-            }
+            Self::Network(network, recipe) => predict(network, &recipe.loader(images.clone(), ElementType::F32)?)?,
         };
         Ok(predictions.evaluation())
     }

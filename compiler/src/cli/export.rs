@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// Registered network, for a checkpoint trained elsewhere
     #[arg(long, requires = "weights")]
     model: Option<String>,
-    /// That network's checkpoint: .safetensors or zip .pth
+    /// That network's checkpoint: .safetensors or .pth
     #[arg(long, value_name = "FILE", requires = "model")]
     weights: Option<PathBuf>,
     /// Data set whose test images check the export [default: the run's]

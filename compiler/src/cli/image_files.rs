@@ -9,15 +9,16 @@ pub(super) struct ImageFileArgs {
     /// Side of the square that image files are cut to, in pixels, for --model [default: the one the network was published for]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// What becomes of image files that cannot be decoded: refuse, or skip, which names and counts them [default: refuse]
+    /// What becomes of image files that cannot be decoded: refuse, or skip, which names and counts them [default: a run's
+    /// own, else refuse]
     #[arg(long, value_name = "refuse|skip")]
     corrupt_files: Option<CorruptFiles>,
 }
 
 impl ImageFileArgs {
-    /// What becomes of files that cannot be decoded.
-    pub(super) fn corrupt_files(&self) -> CorruptFiles {
-        self.corrupt_files.unwrap_or_default()
+    /// What becomes of files that cannot be decoded, where the flag does not say it `otherwise`.
+    pub(super) fn corrupt_files(&self, otherwise: CorruptFiles) -> CorruptFiles {
+        self.corrupt_files.unwrap_or(otherwise)
     }
 
     /// The recipe of a checkpoint, with these flags laid over it.
@@ -26,7 +27,7 @@ impl ImageFileArgs {
             self.without_size("images of one size have their own")?;
         }
         recipe.input = self.size.map_or(recipe.input, square);
-        recipe.corrupt_files = self.corrupt_files();
+        recipe.corrupt_files = self.corrupt_files(recipe.corrupt_files);
         Ok(recipe)
     }
 

@@ -151,14 +151,11 @@ pub(super) fn read(path: &Path, part: Part) -> Result<ImageSet> {
 
 /// All images of the classes in a directory: those known, or else those that are there.
 fn read_classes(path: &Path, known: Option<Vec<String>>) -> Result<ImageSet> {
-    let classes = match known {
-        Some(classes) => classes,
-        None => class_names(path)?,
-    };
+    let own = class_names(path)?;
+    let classes = known.unwrap_or_else(|| own.clone());
     let (mut labels, mut files) = (Vec::new(), Vec::new());
-    for name in directories(path)? {
+    for (name, class) in directories(path)?.into_iter().zip(own) {
         let directory = path.join(&name);
-        let class = name.to_string_lossy();
         let label = classes.iter().position(|known| *known == class).ok_or_else(|| {
             let expected = format!("one of the {} classes of {TRAIN}/", classes.len());
             Error::malformed(&directory, expected, "another")
@@ -179,7 +176,12 @@ fn read_classes(path: &Path, known: Option<Vec<String>>) -> Result<ImageSet> {
 fn class_names(path: &Path) -> Result<Vec<String>> {
     let names = directories(path)?;
     if names.is_empty() {
-        return Err(Error::malformed(path, "a directory for each class", "none"));
+        // as ImageNet's validation images are packed
+        let got = match image_names(path)?.len() {
+            0 => "none".to_owned(),
+            count => format!("none, and {count} images: move each into its class's directory"),
+        };
+        return Err(Error::malformed(path, "a directory for each class", got));
     }
     Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
@@ -191,15 +193,20 @@ fn directories(path: &Path) -> Result<Vec<OsString>> {
 
 /// Sorted names of the image files in a class's directory, at least one.
 fn images(path: &Path) -> Result<Vec<OsString>> {
-    let is_image = |path: &Path| {
-        let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-        EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-    };
-    let names = entries(path, is_image)?;
+    let names = image_names(path)?;
     if names.is_empty() {
         return Err(Error::malformed(path, "files *.jpg, *.jpeg or *.png", "none"));
     }
     Ok(names)
+}
+
+/// Sorted names of the image files in a directory.
+fn image_names(path: &Path) -> Result<Vec<OsString>> {
+    let is_image = |path: &Path| {
+        let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+        EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    entries(path, is_image)
 }
 
 /// Sorted names of what is wanted of a directory, but for hidden files.
@@ -242,14 +249,35 @@ fn decode(path: &Path, buffer: &mut Vec<u8>) -> Result<[usize; 2]> {
     }
 }
 
-/// Whether a JPEG file's last scan comes to its end, which the decoder does not ask: it fills what is missing with gray.
+/// Whether a JPEG file comes to its end of image, which the decoder does not ask: it fills what is missing with gray. What a
+/// segment holds, such as a preview of its own, and what follows the end are not looked at.
 ///
-/// Source: ITU-T T.81, annex B: in a scan's data a byte of 255 is followed by 0 or a restart marker.
+/// Source: ITU-T T.81, annex B: a segment is a marker, with its length, and in a scan's data a byte of 255 is followed by 0 or a
+/// restart marker.
 fn jpeg_ends(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: [u8; 2] = [0xff, 0xda];
-    const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last(END_OF_IMAGE) > last(START_OF_SCAN)
+    const START_OF_IMAGE: u8 = 0xd8;
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut rest = bytes;
+    loop {
+        // a scan's data, where there is any, and bytes that fill up before a marker
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
+        let Some(at) = rest.windows(2).position(is_marker) else {
+            return false;
+        };
+        let marker = rest[at + 1];
+        rest = &rest[at + 2..];
+        match marker {
+            END_OF_IMAGE => return true,
+            START_OF_IMAGE => {}
+            _ => {
+                let length = rest.first_chunk().map_or(0, |length| u16::from_be_bytes(*length));
+                let Some(behind) = rest.get(usize::from(length)..) else {
+                    return false;
+                };
+                rest = behind;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

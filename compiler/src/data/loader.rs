@@ -23,6 +23,8 @@ const EVALUATION_ELEMENTS: usize = 250 * 3 * 64 * 64;
 /// Images and labels of one step.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// Place in its epoch, from 0: one that follows by more than 1 stands behind batches of which no image could be decoded.
+    pub number: usize,
     /// Normalised images, N x C x H x W.
     pub images: Vec<f32>,
     /// Classes, N.
@@ -124,7 +126,8 @@ impl Loader {
         self.set.len().div_ceil(self.batch)
     }
 
-    /// The batches of `epoch`, from batch number `first` on, made on a thread of their own.
+    /// The batches of `epoch`, from batch number `first` on, made on a thread of their own. Where corrupt files are skipped, a batch
+    /// of nothing else is left out.
     ///
     /// # Errors
     /// [`Error::Io`] if the thread cannot be started; later errors come in the stream.
@@ -133,11 +136,20 @@ impl Loader {
         let loader = self.clone();
         let work = move || {
             let order = loader.order(epoch);
+            let mut empty = 0;
             for (number, positions) in order.chunks(loader.batch).enumerate().skip(first) {
-                // the receiver leaves early when training stops
-                if sender.send(loader.make(epoch, number, positions)).is_err() {
+                let batch = loader.make(epoch, number, positions);
+                if batch.as_ref().is_ok_and(Batch::is_empty) {
+                    empty += 1;
+                } else if sender.send(batch).is_err() {
+                    // the receiver leaves early when training stops
                     return;
                 }
+            }
+            if empty > 0 && empty == loader.batches_per_epoch() {
+                let expected = format!("an image that can be decoded among {}", order.len());
+                // a receiver that has left asks for no error either
+                let _ = sender.send(Err(Error::invalid("--data", expected, "none")));
             }
         };
         let thread = std::thread::Builder::new().name("loader".to_owned()).spawn(work);
@@ -146,6 +158,22 @@ impl Loader {
             thread: Some(thread.map_err(Error::io("loader thread"))?),
             waited: Duration::ZERO,
         })
+    }
+
+    /// Shows each image as a model of pixels takes it, H x W x C, with its class, in the set's order.
+    ///
+    /// # Errors
+    /// What the set's files and `see` give.
+    pub fn for_each_pixels(&self, mut see: impl FnMut(&[u8], u32) -> Result<()>) -> Result<()> {
+        let mut preprocess = self.preprocess.clone();
+        let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
+        for position in 0..self.set.len() {
+            if let Some(image) = self.set.image(position, &mut buffer)? {
+                preprocess.apply_u8(&image, &mut pixels)?;
+                see(&pixels, self.set.label(position))?;
+            }
+        }
+        Ok(())
     }
 
     fn order(&self, epoch: usize) -> Vec<usize> {
@@ -159,12 +187,18 @@ impl Loader {
     fn make(&self, epoch: usize, number: usize, positions: &[usize]) -> Result<Batch> {
         let rng = self.seed.map(|seed| generator(seed, epoch, number as u64));
         match self.set.shape {
-            Some(shape) => self.make_of_one_size(shape, rng, positions),
-            None => self.make_of_files(rng, positions),
+            Some(shape) => self.make_of_one_size(shape, number, rng, positions),
+            None => self.make_of_files(number, rng, positions),
         }
     }
 
-    fn make_of_one_size(&self, shape: [usize; 3], mut rng: Option<ChaCha8Rng>, positions: &[usize]) -> Result<Batch> {
+    fn make_of_one_size(
+        &self,
+        shape: [usize; 3],
+        number: usize,
+        mut rng: Option<ChaCha8Rng>,
+        positions: &[usize],
+    ) -> Result<Batch> {
         let mut preprocess = self.preprocess.clone();
         let mut images = vec![0.0; positions.len() * preprocess.elements()];
         let (mut buffer, mut augmented) = (Vec::new(), vec![0; shape.iter().product()]);
@@ -178,11 +212,12 @@ impl Loader {
             }
             preprocess.apply(&image, out)?;
         }
-        Ok(self.batch_of(images, positions))
+        Ok(self.batch_of(number, images, positions))
     }
 
-    fn batch_of(&self, images: Vec<f32>, positions: &[usize]) -> Batch {
+    fn batch_of(&self, number: usize, images: Vec<f32>, positions: &[usize]) -> Batch {
         Batch {
+            number,
             images,
             labels: positions.iter().map(|position| self.set.label(*position)).collect(),
             positions: positions.iter().map(|position| *position as u32).collect(),
@@ -190,7 +225,7 @@ impl Loader {
     }
 
     /// Decodes on all cores. Each image has a seed of its own, so that it does not matter which core takes it.
-    fn make_of_files(&self, rng: Option<ChaCha8Rng>, positions: &[usize]) -> Result<Batch> {
+    fn make_of_files(&self, number: usize, rng: Option<ChaCha8Rng>, positions: &[usize]) -> Result<Batch> {
         let elements = self.preprocess.elements();
         let mut images = vec![0.0; positions.len() * elements];
         let seeds: Vec<Option<u64>> = match rng {
@@ -215,11 +250,7 @@ impl Loader {
             }
         }
         images.truncate(kept.len() * elements);
-        if kept.is_empty() {
-            let expected = format!("an image that can be decoded among the {} of a batch", positions.len());
-            return Err(Error::invalid("--data", expected, "none"));
-        }
-        Ok(self.batch_of(images, &kept))
+        Ok(self.batch_of(number, images, &kept))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Distillation {
 pub struct Teacher {
     /// Registered network.
     pub network: String,
-    /// Its checkpoint, `.safetensors` or zip `.pth`.
+    /// Its checkpoint, `.safetensors` or `.pth`.
     pub weights: PathBuf,
     /// SHA-256 of that file, hexadecimal.
     pub digest: String,

@@ -9,7 +9,6 @@ use rand_chacha::ChaCha8Rng;
 use super::FEWEST_IMAGES;
 use super::source::Source;
 use crate::data::{DataSpec, ImageSet, Loader, Part, split_validation};
-use crate::evaluate::EVALUATION_BATCH;
 use crate::{Error, Result};
 
 /// Share of training images that the gate looks at, where training held none out.
@@ -47,5 +46,5 @@ pub(super) fn split(source: &Source, data: &DataSpec, images: usize) -> Result<(
 }
 
 pub(super) fn loader(source: &Source, images: ImageSet) -> Result<Loader> {
-    Ok(Loader::plain(images, source.recipe.preprocess()?, EVALUATION_BATCH))
+    source.recipe.loader(images, source.model.manifest().input.data_type)
 }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use askd_models::LOGITS;
-use askd_runtime::{MANIFEST_FILE, Manifest, Model, sha256_hex};
+use askd_runtime::{ElementType, MANIFEST_FILE, Manifest, Model, sha256_hex};
 use candle_core::{DType, Device};
 
 use super::Role;
-use crate::data::{DataSpec, ImageSet, Loader, Part, split_validation};
+use crate::data::{DataSpec, ImageSet, Part, split_validation};
 use crate::distill::{ProjectorCost, Teacher};
-use crate::evaluate::{EVALUATION_BATCH, Predictions, predict, predict_bundle};
+use crate::evaluate::{Predictions, predict, predict_bundle};
 use crate::export::{ExportOptions, Source};
 use crate::train::{BEST_WEIGHTS, EpochRecord, RECIPE_FILE, RESULT_FILE, Recipe, RunResult, epoch_records};
 use crate::{Error, Result, files};
@@ -214,6 +214,6 @@ impl Subject {
 }
 
 fn in_trainer(source: &Source, images: &ImageSet, device: &Device) -> Result<Predictions> {
-    let loader = Loader::plain(images.clone(), source.recipe().preprocess()?, EVALUATION_BATCH);
+    let loader = source.recipe().loader(images.clone(), ElementType::F32)?;
     predict(&mut source.network(DType::F32, device)?, &loader)
 }

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use askd_models::{Graph, NetworkConfig, build, distilled_student, networks};
-use askd_runtime::{Input, Preprocess};
+use askd_runtime::{ElementType, Input, Preprocess};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, Schedule};
 use crate::bundle::{input_of, input_of_files};
-use crate::data::{Augmentation, CorruptFiles, DataKind, DataSpec, ImageSet, Part};
+use crate::data::{Augmentation, CorruptFiles, DataKind, DataSpec, ImageSet, Loader, Part};
 use crate::distill::{Distillation, Overhead, ProjectorCost, SharedHeadSettings, Teacher};
+use crate::evaluate::EVALUATION_BATCH;
 use crate::nn::SgdConfig;
 use crate::{Error, Result, files};
 
@@ -254,6 +255,19 @@ impl Recipe {
     pub fn training_preprocess(&self) -> Result<Preprocess> {
         self.preprocess()?;
         Ok(Preprocess::new(&self.whole_input())?)
+    }
+
+    /// Images in their order as a model of that input sees them: those of any size are rounded to pixels for a model of pixels.
+    ///
+    /// # Errors
+    /// As [`Self::preprocess`].
+    pub fn loader(&self, images: ImageSet, input: ElementType) -> Result<Loader> {
+        let of_any_size = images.shape.is_none();
+        let mut loader = Loader::plain(images, self.preprocess()?, EVALUATION_BATCH);
+        if of_any_size && input == ElementType::U8 {
+            loader.rounded = Some(self.training_preprocess()?);
+        }
+        Ok(loader)
     }
 
     /// Checks every range.

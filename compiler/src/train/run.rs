@@ -147,6 +147,12 @@ impl Run<'_> {
             && let Some(batch) = batches.next()
         {
             let batch = batch?;
+            // batches of nothing but skipped files have their place in the schedule all the same
+            self.position.batch = batch.number;
+            self.position.step = self.position.epoch * self.loader.batches_per_epoch() + batch.number;
+            if self.is_spent() {
+                break;
+            }
             let count = batch.len();
             self.objective.expect(&batch.positions);
             let (images, labels) = tensors(batch, self.recipe.input, &self.options.device)?;

@@ -1,12 +1,10 @@
-//! Foreign checkpoints: PyTorch state dicts in safetensors or zip `.pth` files.
-//!
-//! Nothing in a `.pth` is executed: candle's reader interprets the pickle's tensor records only.
+//! Foreign checkpoints: PyTorch state dicts in safetensors or `.pth` files.
 
 use std::path::Path;
 
 use askd_models::{Graph, LOGITS, Op};
 
-use super::{HostTensor, Weights, check, load_safetensors};
+use super::{Weights, check, load_safetensors, pytorch};
 use crate::{Error, Result};
 
 /// Heads' usual names, any of which stands for the network's own.
@@ -34,11 +32,11 @@ pub fn head_aliases(graph: &Graph) -> Option<(&str, Vec<&'static str>)> {
 pub fn import(graph: &Graph, path: impl AsRef<Path>) -> Result<Weights> {
     let path = path.as_ref();
     let raw = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("pth" | "pt") => load_pickle(path)?,
+        Some("pth" | "pt") => pytorch::load(path)?,
         Some("safetensors") => load_safetensors(path)?,
         other => {
             let got = other.map_or("no extension".to_owned(), |other| format!(".{other}"));
-            return Err(Error::malformed(path, "a .safetensors or zip .pth checkpoint", got));
+            return Err(Error::malformed(path, "a .safetensors or .pth checkpoint", got));
         }
     };
     let head = head_aliases(graph);
@@ -57,34 +55,6 @@ pub fn import(graph: &Graph, path: impl AsRef<Path>) -> Result<Weights> {
     let weights: Weights = kept.map(|(name, tensor)| (own_name(&name), tensor)).collect();
     check(graph, &weights, &path.display().to_string())?;
     Ok(weights)
-}
-
-fn load_pickle(path: &Path) -> Result<Weights> {
-    let malformed =
-        |got: candle_core::Error| Error::malformed(path, "a PyTorch zip checkpoint", first_line(&got.to_string()));
-    std::fs::metadata(path).map_err(Error::io(path))?;
-    // trained networks are stored as the state dict itself or under this key
-    let mut tensors = candle_core::pickle::read_all_with_key(path, None).map_err(malformed)?;
-    if tensors.is_empty() {
-        tensors = candle_core::pickle::read_all_with_key(path, Some("state_dict")).map_err(malformed)?;
-    }
-    let mut weights = Weights::new();
-    for (name, tensor) in tensors {
-        if !tensor.dtype().is_float() {
-            continue;
-        }
-        let shape = tensor.dims().to_vec();
-        let data = tensor
-            .to_dtype(candle_core::DType::F32)
-            .and_then(|tensor| tensor.flatten_all()?.to_vec1::<f32>())
-            .map_err(malformed)?;
-        weights.insert(name, HostTensor::new(shape, data));
-    }
-    Ok(weights)
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -96,6 +96,63 @@ fn directories_without_images_are_named() {
     assert!(error(&dir.path().join("absent")).contains("absent: No such file"));
 }
 
+/// ImageNet's validation images are packed without directories.
+#[test]
+fn test_images_without_their_classes_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(&dir.path().join("train"), &["ant", "bee"], 3);
+    let val = dir.path().join("val");
+    fs::create_dir(&val).unwrap();
+    let error = || read(dir.path(), Part::Test).unwrap_err().to_string();
+    assert!(error().ends_with("val: expected a directory for each class, got none"));
+    for name in ["1.JPEG", "2.JPEG"] {
+        picture(8, 8, 0).save(val.join(name)).unwrap();
+    }
+    assert!(
+        error().ends_with("got none, and 2 images: move each into its class's directory"),
+        "{}",
+        error()
+    );
+}
+
+/// What tells a whole JPEG from one cut short: its own end, not one inside a segment or behind it.
+#[test]
+fn a_jpeg_ends_where_its_scans_do() {
+    let mut whole = std::io::Cursor::new(Vec::new());
+    picture(40, 60, 9).write_to(&mut whole, ImageFormat::Jpeg).unwrap();
+    let whole = whole.into_inner();
+    let preview = |bytes: &[u8]| {
+        let length = (whole.len() as u16 + 2).to_be_bytes();
+        [&bytes[..2], b"\xff\xe1", &length, &whole, &bytes[2..]].concat()
+    };
+    let cases = [
+        ("whole", whole.clone(), true),
+        (
+            "filled up before the end",
+            [&whole[..whole.len() - 2], b"\xff\xff\xff\xd9"].concat(),
+            true,
+        ),
+        ("with a preview", preview(&whole), true),
+        ("with bytes behind", [&whole[..], b"\xff\xda trailer"].concat(), true),
+        (
+            "with half an image behind",
+            [&whole[..], &whole[..whole.len() / 2]].concat(),
+            true,
+        ),
+        ("without its end", whole[..whole.len() - 2].to_vec(), false),
+        (
+            "cut in its scan, with a preview",
+            preview(&whole[..whole.len() - 9]),
+            false,
+        ),
+        ("cut in a segment", whole[..30].to_vec(), false),
+        ("nothing", Vec::new(), false),
+    ];
+    for (name, bytes, ends) in cases {
+        assert_eq!(jpeg_ends(&bytes), ends, "{name}");
+    }
+}
+
 /// One whole file of each format, and what is left of it.
 #[test]
 fn damaged_files_are_refused_or_skipped() {
