@@ -38,7 +38,7 @@ pub use dkd::Dkd;
 pub use dml::{Dml, MutualLearning};
 pub use ebkd::EntropyBased;
 pub use fitnet::FitNet;
-pub use guard::{Guarded, Incident, Trigger};
+pub use guard::{Adaptive, Guarded, Incident, Trigger};
 pub use imitation::Imitation;
 pub use kd::Kd;
 pub use knowledge_distillation::KnowledgeDistillation;

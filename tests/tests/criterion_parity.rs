@@ -25,7 +25,7 @@ fn drawn(own: Weights) -> Weights {
             _ if tensor.shape.len() > 1 => (-bound, bound),
             name if name.ends_with(".weight") => (0.3, 0.7),
             // of the first batch
-            name if name.starts_with("normaliser") => (0.0, 0.0),
+            name if name.starts_with("log_normaliser") => (0.0, 0.0),
             name if name.starts_with("log_scale") => (0.5, 1.5),
             _ => (-0.1, 0.1),
         };

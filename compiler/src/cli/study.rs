@@ -13,7 +13,7 @@ use super::training_args::{CheckpointArgs, Flags, MachineArgs};
 /// What is finished in --out is taken as it is and an interrupted run goes on, so that the same command resumes a study.
 /// Writes study.json and study.md after each run.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: askd-compile study studies/fashion-mnist.toml --out out/study")]
+#[command(after_help = "Example: askd-compile study studies/cifar10.toml --out out/study")]
 pub(super) struct Args {
     /// The study: a title, a number of seeds, the recipe that all runs share, and the runs
     file: PathBuf,

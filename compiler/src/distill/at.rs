@@ -26,7 +26,7 @@ pub struct AttentionTransfer(pub Imitation);
 
 impl Criterion for AttentionTransfer {
     fn label_weight(&self) -> f64 {
-        self.0.label_weight
+        self.0.kd.label_weight
     }
 
     fn student_outputs(&self, student: &Graph) -> Vec<String> {
@@ -34,16 +34,14 @@ impl Criterion for AttentionTransfer {
     }
 
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
-        let mut terms = self.0.logits().terms(seen, modules)?;
-        for teacher in &seen.teachers {
-            for (student, teacher) in seen.student.maps.iter().zip(&teacher.maps) {
-                let (student, teacher) = same_size(student, teacher)?;
-                terms.push(Term {
-                    name: "feature_loss",
-                    value: ops::mean_squared_error(&attention(&student)?, &attention(&teacher)?)?,
-                    weight: self.0.feature_weight,
-                });
-            }
+        let mut terms = self.0.kd.terms(seen, modules)?;
+        for (student, teacher) in seen.student.maps.iter().zip(&seen.teacher()?.maps) {
+            let (student, teacher) = same_size(student, teacher)?;
+            terms.push(Term {
+                name: "feature_loss",
+                value: ops::mean_squared_error(&attention(&student)?, &attention(&teacher)?)?,
+                weight: self.0.feature_weight,
+            });
         }
         Ok(terms)
     }
@@ -59,20 +57,13 @@ fn attention(map: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{features_alone, look, network};
     use super::*;
-
-    fn weighing(feature_weight: f64) -> Imitation {
-        Imitation {
-            distillation_weight: 0.0,
-            ..Imitation::weighing(feature_weight)
-        }
-    }
 
     #[test]
     fn channels_and_scale_do_not_matter() {
         let (mut student, mut teacher) = (network("resnet8", 1), network("resnet8", 1));
-        let criterion = AttentionTransfer(weighing(1.0));
+        let criterion = AttentionTransfer(features_alone(1.0));
         let (mut looked, mut modules) = look(&criterion, &mut student, std::slice::from_mut(&mut teacher));
         assert_eq!(looked.student.maps.len(), 3);
         let loss = |looked: &super::super::testing::Looked, modules: &mut Modules| {
@@ -87,15 +78,5 @@ mod tests {
             *map = map.flip(&[2]).unwrap();
         }
         assert!(loss(&looked, &mut modules) > 1e-6);
-    }
-
-    #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(taught(AttentionTransfer(weighing(0.0)), vec![network("vgg8", 2)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(AttentionTransfer(weighing(FEATURE_WEIGHT)), vec![network("vgg8", 2)]));
     }
 }

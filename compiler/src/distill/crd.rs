@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, map_of};
-use super::criterion::{Criterion, Seen, Term, TrainingImages};
-use super::divergence::{scalar, unit_rows};
+use super::criterion::{Criterion, Seen, Term, TrainingImages, only};
+use super::divergence::{scalar, softplus, unit_rows};
 use super::settings::check_weights;
 use super::{Kd, Modules};
 use crate::nn::ops;
@@ -25,9 +25,10 @@ const EPSILON: f64 = 1e-7;
 ///
 /// Both networks' pooled features go through a linear layer of their own, and over their norm: s and t. A memory keeps those of every
 /// training image as they last were. For an image, `P(u) = e^(u . s / tau) / Z` with u from the teacher's memory, Z a constant that
-/// the first batch gives. `L = -mean (ln D(positive) + sum over k negatives of ln (1 - D(negative)))`, `D = P / (P + k / n)` of
-/// n training images, plus the same with the networks exchanged. Positive is the image's own row, negatives are drawn among
-/// the images of other classes, once each where there are enough.
+/// the first batch gives; only their logarithms are computed, so that no tau is too small for floats. `L = -mean (ln D(positive) +
+/// sum over k negatives of ln (1 - D(negative)))`, `D = P / (P + k / n)` of n training images, plus the same with the networks
+/// exchanged. Positive is the image's own row, negatives are drawn among the images of other classes, once each where there are
+/// enough.
 ///
 /// Source: Y. Tian et al. 2020, arXiv:1910.10699, section 3, as in `crd/` of github.com/HobbitLong/RepDistiller.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,45 +44,27 @@ pub struct Crd {
     pub memory_momentum: f64,
     /// beta: weight of the contrastive loss.
     pub feature_weight: f64,
-    /// T: both networks' logits are divided by it before the softmax; above 0.
-    pub temperature: f64,
-    /// b: weight of the divergence from the teacher.
-    pub distillation_weight: f64,
-    /// a: weight of the cross-entropy on labels.
-    pub label_weight: f64,
+    /// T, b and a.
+    #[serde(flatten)]
+    pub kd: Kd,
 }
 
 impl Default for Crd {
     /// 128 numbers, 16,384 negatives, tau 0.07 and a momentum of 0.5: `train_student.py` of the code of SimKD, as in
     /// RepDistiller's; beta 0.8: `scripts/run_distill.sh` of the former; the rest as [`Kd`]'s.
     fn default() -> Self {
-        let Kd {
-            temperature,
-            distillation_weight,
-            label_weight,
-        } = Kd::default();
         Self {
             embedding: 128,
             negatives: 16_384,
             contrast_temperature: 0.07,
             memory_momentum: 0.5,
             feature_weight: 0.8,
-            temperature,
-            distillation_weight,
-            label_weight,
+            kd: Kd::default(),
         }
     }
 }
 
 impl Crd {
-    fn logits(&self) -> Kd {
-        Kd {
-            temperature: self.temperature,
-            distillation_weight: self.distillation_weight,
-            label_weight: self.label_weight,
-        }
-    }
-
     pub(super) fn check(&self) -> Result<()> {
         for (key, value) in [("embedding", self.embedding), ("negatives", self.negatives)] {
             if value == 0 {
@@ -97,24 +80,24 @@ impl Crd {
             return Err(Error::invalid(key, "0 to 1", self.memory_momentum));
         }
         check_weights(&[("feature_weight", self.feature_weight)])?;
-        self.logits().check()
+        self.kd.check()
     }
 
     /// `-mean (ln D(positive) + sum of ln (1 - D(negative)))`.
     ///
     /// # Shapes
-    /// - `products`: `(N, 1 + k)`, the positive's first; `normaliser`: a scalar
-    fn contrast(&self, products: &Tensor, normaliser: &Tensor, images: usize) -> Result<Tensor> {
-        let (count, columns) = products.dims2()?;
+    /// - `exponents`: `(N, 1 + k)`, products over tau, the positive's first; `log_normaliser`: `ln Z`, a scalar
+    fn contrast(exponents: &Tensor, log_normaliser: &Tensor, images: usize) -> Result<Tensor> {
+        let (count, columns) = exponents.dims2()?;
         let noise = (columns - 1) as f64 / images as f64;
-        let p = (products / self.contrast_temperature)?
-            .exp()?
-            .broadcast_div(normaliser)?;
-        let least = (&p + (noise + EPSILON))?.log()?;
-        // ln (P / (P + noise)) and ln (noise / (P + noise))
-        let positive = p.narrow(1, 0, 1)?.log()?.sum_all()?;
-        let negatives = (count * (columns - 1)) as f64 * noise.ln();
-        Ok((((positive + negatives)? - least.sum_all()?)? * (-1.0 / count as f64))?)
+        let divisor = noise + EPSILON;
+        // of u = ln (P / divisor): -ln (P / (P + divisor)) = ln (e^u + 1) - u,
+        // -ln (noise / (P + divisor)) = ln (e^u + 1) + ln (divisor / noise)
+        let log_ratio = (exponents.broadcast_sub(log_normaliser)? - divisor.ln())?;
+        let of_positives = log_ratio.narrow(1, 0, 1)?.sum_all()?;
+        let of_negatives = (count * (columns - 1)) as f64 * (EPSILON / noise).ln_1p();
+        let sum = ((softplus(&log_ratio)?.sum_all()? - of_positives)? + of_negatives)?;
+        Ok((sum / count as f64)?)
     }
 }
 
@@ -125,13 +108,13 @@ fn memory(side: &str) -> String {
     format!("memory.{side}")
 }
 
-fn normaliser(side: &str) -> String {
-    format!("normaliser.{side}")
+fn log_normaliser(side: &str) -> String {
+    format!("log_normaliser.{side}")
 }
 
 impl Criterion for Crd {
     fn label_weight(&self) -> f64 {
-        self.label_weight
+        self.kd.label_weight
     }
 
     fn student_outputs(&self, _: &Graph) -> Vec<String> {
@@ -139,7 +122,7 @@ impl Criterion for Crd {
     }
 
     fn add_modules(&self, modules: &mut Modules, student: &Graph, teachers: &[&Graph]) -> Result<()> {
-        for (side, graph) in SIDES.iter().zip([student].iter().chain(teachers)) {
+        for (side, graph) in SIDES.iter().zip([student, only(teachers)?]) {
             let channels = map_of(graph, CLASSIFIER_MAP)?[0];
             let chain = Chain::new(side, [channels, 1, 1]).conv(self.embedding, 1, true)?;
             modules.add_network(side, chain.finish())?;
@@ -156,21 +139,21 @@ impl Criterion for Crd {
             let values = (0..images * self.embedding).map(|_| rng.random_range(-bound..bound));
             modules.add_memory(&memory(side), &[images, self.embedding], values.collect())?;
             // 0 until the first batch
-            modules.add_memory(&normaliser(side), &[], vec![0.0])?;
+            modules.add_memory(&log_normaliser(side), &[], vec![0.0])?;
         }
         Ok(())
     }
 
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
-        let mut terms = self.logits().terms(seen, modules)?;
-        let chosen = self.choose(&seen.images, modules.seed() ^ seen.at.step as u64)?;
+        let mut terms = self.kd.terms(seen, modules)?;
+        let chosen = self.choose(&seen.images, modules.seed(), seen.at.step)?;
         let chosen = Tensor::from_vec(
             chosen,
             (seen.images.positions.len(), self.negatives + 1),
             seen.labels.device(),
         )?;
         let mut embedded = Vec::new();
-        for (side, outputs) in SIDES.iter().zip(std::iter::once(&seen.student).chain(&seen.teachers)) {
+        for (side, outputs) in SIDES.iter().zip([&seen.student, seen.teacher()?]) {
             let pooled = ops::adaptive_average_pool(&outputs.maps[0], 1, 1)?;
             embedded.push(unit_rows(&modules.run(side, &pooled)?.flatten_from(1)?)?);
         }
@@ -178,15 +161,17 @@ impl Criterion for Crd {
         // each side against the other's memory
         for (own, [side, other]) in embedded.iter().zip([[SIDES[0], SIDES[1]], [SIDES[1], SIDES[0]]]) {
             let products = own.matmul(&modules.memory(&memory(other))?.t()?)?.gather(&chosen, 1)?;
-            let mut constant = modules.memory(&normaliser(side))?.clone();
-            if scalar(&constant)? == 0.0 {
-                let mean = (products.detach() / self.contrast_temperature)?.exp()?.mean_all()?;
-                constant = (mean * images as f64)?;
-                modules.set_memory(&normaliser(side), constant.clone());
+            let exponents = (products / self.contrast_temperature)?;
+            let mut log_z = modules.memory(&log_normaliser(side))?.clone();
+            if scalar(&log_z)? == 0.0 {
+                // images times the mean of e^exponent
+                let sum = exponents.detach().flatten_all()?.log_sum_exp(0)?;
+                log_z = (sum + (images as f64 / exponents.elem_count() as f64).ln())?;
+                modules.set_memory(&log_normaliser(side), log_z.clone());
             }
             terms.push(Term {
                 name: "feature_loss",
-                value: self.contrast(&products, &constant, images)?,
+                value: Self::contrast(&exponents, &log_z, images)?,
                 weight: self.feature_weight,
             });
         }
@@ -199,12 +184,13 @@ impl Criterion for Crd {
 
 impl Crd {
     /// For each image its own position and those of its negatives, one row after the other.
-    fn choose(&self, images: &TrainingImages, seed: u64) -> Result<Vec<u32>> {
+    fn choose(&self, images: &TrainingImages, seed: u64, step: usize) -> Result<Vec<u32>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // not a seed for each step, which would be that of another step of another run
+        rng.set_stream(step as u64);
         let mut chosen = Vec::with_capacity(images.positions.len() * (self.negatives + 1));
-        // by class, so that those of other classes are all but one run
-        let mut order: Vec<u32> = (0..images.classes.len() as u32).collect();
-        order.sort_by_key(|position| images.classes[*position as usize]);
+        // those of other classes are all but one run
+        let order = images.by_class;
         for &position in images.positions {
             let class = |position: &u32| images.classes[*position as usize];
             let own = class(&position);
@@ -241,25 +227,19 @@ impl Crd {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_restore, check_silence, network, taught};
+    use candle_core::{Device, Var};
+
+    use super::super::criterion::by_class;
+    use super::super::testing::{batch, met, moment, network, taught};
     use super::*;
     use crate::train::Objective;
 
-    fn weighing(feature_weight: f64) -> Crd {
+    fn small() -> Crd {
         Crd {
             embedding: 8,
             negatives: 3,
-            feature_weight,
-            distillation_weight: 0.0,
             ..Crd::default()
         }
-    }
-
-    fn met(criterion: Crd) -> super::super::KnowledgeDistillation {
-        let mut objective = taught(criterion, vec![network("resnet14", 2)]);
-        objective.meet(&[0, 1, 2, 3, 0, 1, 2, 3, 3]).unwrap();
-        objective.expect(&[0, 1, 2, 3, 4, 5]);
-        objective
     }
 
     #[test]
@@ -268,8 +248,9 @@ mod tests {
         let images = TrainingImages {
             positions: &[4, 1],
             classes: &classes,
+            by_class: &by_class(&classes),
         };
-        let chosen = weighing(1.0).choose(&images, 7).unwrap();
+        let chosen = small().choose(&images, 7, 0).unwrap();
         assert_eq!(chosen.len(), 8);
         for row in chosen.chunks(4) {
             let mut others = row[1..].to_vec();
@@ -286,23 +267,84 @@ mod tests {
         // more than there are: some twice
         let many = Crd {
             negatives: 20,
-            ..weighing(1.0)
+            ..small()
         };
-        assert_eq!(many.choose(&images, 7).unwrap().len(), 42);
+        assert_eq!(many.choose(&images, 7, 0).unwrap().len(), 42);
         let alone = TrainingImages {
             positions: &[0],
             classes: &[1, 1],
+            by_class: &[0, 1],
         };
-        assert!(many.choose(&alone, 7).is_err());
+        assert!(many.choose(&alone, 7, 0).is_err());
+    }
+
+    #[test]
+    fn no_step_of_another_seed_has_the_same_negatives() {
+        let classes: Vec<u32> = (0..1000).map(|image| image % 10).collect();
+        let images = TrainingImages {
+            positions: &[4, 1],
+            classes: &classes,
+            by_class: &by_class(&classes),
+        };
+        let of_runs = |step| (0..4).map(move |seed| (seed, step));
+        let mut seen = Vec::new();
+        for (seed, step) in (0..4).flat_map(of_runs) {
+            let chosen = small().choose(&images, seed, step).unwrap();
+            assert!(!seen.contains(&chosen), "seed {seed}, step {step}");
+            seen.push(chosen);
+        }
+    }
+
+    /// The formula as it is written, in f64, where nothing overflows.
+    #[test]
+    fn contrast_is_that_of_the_formula() {
+        let exponents = [[3.0f64, -1.0, 0.5], [-2.0, 4.0, 0.0]];
+        let (z, images) = (12.0f64, 8);
+        let noise = 2.0 / images as f64;
+        let negative_log = |column: usize, exponent: f64| {
+            let p = exponent.exp() / z;
+            let part = if column == 0 { p } else { noise };
+            -(part / (p + noise + EPSILON)).ln()
+        };
+        let of_row = |row: [f64; 3]| -> f64 { (0..3).map(|column| negative_log(column, row[column])).sum() };
+        let expected = exponents.map(of_row).iter().sum::<f64>() / 2.0;
+        let exponents = Tensor::new(&exponents, &Device::Cpu).unwrap();
+        let log_z = Tensor::new(z.ln(), &Device::Cpu).unwrap();
+        let got = scalar(&Crd::contrast(&exponents, &log_z, images).unwrap()).unwrap();
+        assert!((got - expected).abs() < 1e-12, "{got} {expected}");
+    }
+
+    /// Powers of these are no floats of 32 bits.
+    #[test]
+    fn a_small_tau_does_not_overflow() {
+        let exponents = Var::new(&[[-900.0f32, 900.0, 0.0], [900.0, -900.0, 500.0]], &Device::Cpu).unwrap();
+        let log_z = Tensor::new(200.0f32, &Device::Cpu).unwrap();
+        let loss = Crd::contrast(&exponents, &log_z, 100).unwrap();
+        // a positive is out of reach by 1100, a negative of each image too near by 700 and 300, and the noise is 0.02
+        let expected = (1100.0 + 700.0 + 300.0 - 0.02f64.ln()) / 2.0;
+        assert!((scalar(&loss).unwrap() - expected).abs() < 1e-3, "{loss} {expected}");
+        let gradients = loss.backward().unwrap();
+        let gradient = gradients.get(&exponents).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(gradient, [[-0.5, 0.5, 0.0], [0.0, 0.0, 0.5]]);
+
+        let small = Crd {
+            contrast_temperature: 1e-3,
+            ..small()
+        };
+        let mut objective = met(taught(small, vec![network("resnet14", 2)]));
+        for step in 0..3 {
+            let (images, labels) = batch(step);
+            let report = objective.step(&images, &labels, &moment(step)).unwrap();
+            assert!(report.terms.iter().all(|(_, value)| value.is_finite()), "{report:?}");
+        }
     }
 
     #[test]
     fn a_memory_keeps_the_rows_of_its_images() {
-        let mut objective = met(weighing(1.0));
+        let mut objective = met(taught(small(), vec![network("resnet14", 2)]));
         let before = objective.state().unwrap()["criterion"].clone();
-        let (images, labels) = super::super::testing::batch(0);
-        let moment = super::super::testing::moment(0);
-        objective.step(&images, &labels, &moment).unwrap();
+        let (images, labels) = batch(0);
+        objective.step(&images, &labels, &moment(0)).unwrap();
         let after = &objective.state().unwrap()["criterion"];
         for side in SIDES {
             let (before, after) = (&before[&memory(side)].data, &after[&memory(side)].data);
@@ -312,15 +354,5 @@ mod tests {
                 assert!(row >= 6 || (norm - 1.0).abs() < 1e-5, "{norm}");
             }
         }
-    }
-
-    #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(met(weighing(0.0)));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| met(weighing(0.5)));
     }
 }

@@ -4,9 +4,10 @@ use askd_models::Graph;
 use candle_core::Tensor;
 
 use super::Modules;
-use crate::Result;
+use super::settings::TEACHERS;
 use crate::nn::Network;
 use crate::train::Moment;
+use crate::{Error, Result};
 
 /// Terms of a loss beside the student's cross-entropy on labels.
 pub trait Criterion: std::fmt::Debug {
@@ -26,7 +27,7 @@ pub trait Criterion: std::fmt::Debug {
     /// Adds what is trained beside the student.
     ///
     /// # Errors
-    /// [`crate::Error::Network`] if a network lacks an output.
+    /// [`Error::Network`] if a network lacks an output.
     fn add_modules(&self, _modules: &mut Modules, _student: &Graph, _teachers: &[&Graph]) -> Result<()> {
         Ok(())
     }
@@ -34,7 +35,7 @@ pub trait Criterion: std::fmt::Debug {
     /// Adds what is kept of each of so many training images.
     ///
     /// # Errors
-    /// [`crate::Error::Tensor`].
+    /// [`Error::InvalidValue`] if they are too few for the method, [`Error::Tensor`].
     fn meet(&self, _modules: &mut Modules, _images: usize) -> Result<()> {
         Ok(())
     }
@@ -42,7 +43,7 @@ pub trait Criterion: std::fmt::Debug {
     /// The terms for a batch.
     ///
     /// # Errors
-    /// [`crate::Error::Tensor`].
+    /// [`Error::InvalidValue`] if the method takes another number of teachers, [`Error::Tensor`].
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>>;
 }
 
@@ -63,6 +64,27 @@ pub struct Seen<'a> {
     pub at: &'a Moment,
 }
 
+impl Seen<'_> {
+    /// What the teacher gives, of a method that takes one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidValue`] if there is none, or more than one.
+    pub fn teacher(&self) -> Result<&Outputs> {
+        only(&self.teachers)
+    }
+}
+
+/// What belongs to the teacher of a method that takes one.
+///
+/// # Errors
+/// [`Error::InvalidValue`] if there is none, or more than one.
+pub(super) fn only<T>(of_teachers: &[T]) -> Result<&T> {
+    match of_teachers {
+        [of_teacher] => Ok(of_teacher),
+        others => Err(Error::invalid(TEACHERS, "one", others.len())),
+    }
+}
+
 /// The images of a batch among all that are trained with.
 #[derive(Debug, Clone, Copy)]
 pub struct TrainingImages<'a> {
@@ -70,6 +92,15 @@ pub struct TrainingImages<'a> {
     pub positions: &'a [u32],
     /// The class of every image of the training set.
     pub classes: &'a [u32],
+    /// All positions, by class: those of one are one run.
+    pub by_class: &'a [u32],
+}
+
+/// The positions of images of these classes, by class and then in their order.
+pub(super) fn by_class(classes: &[u32]) -> Vec<u32> {
+    let mut positions: Vec<u32> = (0..classes.len() as u32).collect();
+    positions.sort_by_key(|position| classes[*position as usize]);
+    positions
 }
 
 /// What one network gives for a batch.

@@ -19,6 +19,23 @@ pub(super) fn kl_of_samples(learner: &Tensor, target: &Tensor, temperature: f64)
     Ok((divergence * (temperature * temperature))?)
 }
 
+/// Mean squared difference of each sample's maps, `(N)`; gradients flow to both.
+///
+/// # Shapes
+/// - `a`, `b`: `(N, C, H, W)`
+pub(super) fn squared_error_of_samples(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok((a - b)?.sqr()?.flatten_from(1)?.mean(1)?)
+}
+
+/// Beyond this `ln (e^x + 1)` is x, in floats of 64 bits too, and not far beyond `e^x` is no float of 32 bits.
+const LINEAR: f64 = 80.0;
+
+/// `ln (e^x + 1)` of each element, whatever its size.
+pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
+    let curved = (x.minimum(LINEAR)?.exp()? + 1.0)?.log()?;
+    Ok((curved + (x - LINEAR)?.relu()?)?)
+}
+
 /// Logarithm of the softmax of each row.
 pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?)
@@ -69,6 +86,28 @@ mod tests {
         let gradient = gradients.get(&rows).unwrap().to_vec2::<f64>().unwrap();
         assert!((gradient[0][0] - 0.8 * 0.04).abs() < 1e-12, "{gradient:?}");
         assert!(gradient[1].iter().all(|value| value.is_finite()), "{gradient:?}");
+    }
+
+    #[test]
+    fn softplus_is_finite_and_has_the_slope_of_the_formula() {
+        let values = [-1e4f32, -100.0, -1.0, 0.0, 1.0, 20.0, 79.0, 81.0, 90.0, 1e4];
+        let x = candle_core::Var::new(&values, &Device::Cpu).unwrap();
+        let y = softplus(&x).unwrap();
+        let slopes = y.sum_all().unwrap().backward().unwrap();
+        let slopes = slopes.get(&x).unwrap().to_vec1::<f32>().unwrap();
+        for ((x, y), slope) in values.iter().zip(y.to_vec1::<f32>().unwrap()).zip(slopes) {
+            let wide = f64::from(*x);
+            let expected = wide.max(0.0) + (-wide.abs()).exp().ln_1p();
+            assert!(
+                (f64::from(y) - expected).abs() <= 2e-7 * expected.max(1.0),
+                "{x}: {y} {expected}"
+            );
+            let expected = 1.0 / (1.0 + (-wide).exp());
+            assert!(
+                (f64::from(slope) - expected).abs() < 2e-7,
+                "{x}: slope {slope} {expected}"
+            );
+        }
     }
 
     #[test]

@@ -74,27 +74,26 @@ impl Criterion for Dkd {
     }
 
     fn terms(&self, seen: &Seen, _: &mut Modules) -> Result<Vec<Term>> {
-        let (warmth, mut terms) = (self.warmth(seen.at.epoch), Vec::new());
-        for teacher in &seen.teachers {
-            let student = Decoupled::new(&seen.student.logits, seen.labels, self.temperature)?;
-            let teacher = Decoupled::new(&teacher.logits, seen.labels, self.temperature)?;
-            let scale = self.temperature * self.temperature;
-            for (name, value, weight) in [
-                ("target_kl", student.target_kl(&teacher)?, self.target_weight),
-                (
-                    "non_target_kl",
-                    student.non_target_kl(&teacher)?,
-                    self.non_target_weight,
-                ),
-            ] {
-                terms.push(Term {
-                    name,
-                    value: (value.mean_all()? * scale)?,
-                    weight: weight * warmth,
-                });
-            }
-        }
-        Ok(terms)
+        let [student, teacher] = [&seen.student, seen.teacher()?]
+            .map(|outputs| Decoupled::new(&outputs.logits, seen.labels, self.temperature));
+        let (student, teacher) = (student?, teacher?);
+        let (warmth, scale) = (self.warmth(seen.at.epoch), self.temperature * self.temperature);
+        let parts = [
+            ("target_kl", student.target_kl(&teacher)?, self.target_weight),
+            (
+                "non_target_kl",
+                student.non_target_kl(&teacher)?,
+                self.non_target_weight,
+            ),
+        ];
+        let term = |(name, of_samples, weight): (_, Tensor, f64)| {
+            Ok(Term {
+                name,
+                value: (of_samples.mean_all()? * scale)?,
+                weight: weight * warmth,
+            })
+        };
+        parts.into_iter().map(term).collect()
     }
 }
 
@@ -140,7 +139,7 @@ mod tests {
     use candle_core::{Device, Tensor};
 
     use super::super::divergence::kl_of_samples;
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{look, network};
     use super::*;
 
     #[test]
@@ -186,20 +185,5 @@ mod tests {
         for name in ["target_kl", "non_target_kl"] {
             assert_eq!(looked.term(&settings, &[], &mut modules, name), 0.0, "{name}");
         }
-    }
-
-    #[test]
-    fn without_its_weights_it_is_plain_training() {
-        let settings = Dkd {
-            target_weight: 0.0,
-            non_target_weight: 0.0,
-            ..Dkd::default()
-        };
-        check_silence(taught(settings, vec![network("resnet14", 2)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(Dkd::default(), vec![network("resnet14", 2)]));
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use super::criterion::{Criterion, Seen, Term};
-use super::divergence::{kl_of_samples, log_softmax};
+use super::divergence::log_softmax;
 use super::{Kd, Modules};
 use crate::Result;
 
@@ -23,16 +23,7 @@ impl Criterion for EntropyBased {
 
     fn terms(&self, seen: &Seen, _: &mut Modules) -> Result<Vec<Term>> {
         let logits = seen.teachers.iter().map(|teacher| &teacher.logits);
-        let shares = shares(&logits.collect::<Vec<_>>())?;
-        let each = seen.teachers.iter().zip(shares).map(|(teacher, share)| {
-            let apart = kl_of_samples(&seen.student.logits, &teacher.logits, self.0.temperature)?;
-            Ok(Term {
-                name: "teacher_kl",
-                value: ((share * apart)?.mean_all()? / seen.teachers.len() as f64)?,
-                weight: self.0.distillation_weight,
-            })
-        });
-        each.collect()
+        self.0.shared_terms(seen, &shares(&logits.collect::<Vec<_>>())?)
     }
 }
 
@@ -56,15 +47,8 @@ fn entropy(logits: &Tensor) -> Result<Tensor> {
 mod tests {
     use candle_core::Device;
 
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{look, network};
     use super::*;
-
-    fn weighing(distillation_weight: f64) -> EntropyBased {
-        EntropyBased(Kd {
-            distillation_weight,
-            ..Kd::default()
-        })
-    }
 
     #[test]
     fn the_surer_teacher_counts_more() {
@@ -83,18 +67,8 @@ mod tests {
             network("resnet8", 1),
             vec![network("resnet8", 1), network("resnet8", 1)],
         );
-        let criterion = weighing(1.0);
+        let criterion = EntropyBased(Kd::default());
         let (looked, mut modules) = look(&criterion, &mut student, &mut teachers);
         assert_eq!(looked.term(&criterion, &teachers, &mut modules, "teacher_kl"), 0.0);
-    }
-
-    #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(taught(weighing(0.0), vec![network("resnet14", 2), network("vgg8", 3)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(weighing(1.0), vec![network("resnet14", 2), network("vgg8", 3)]));
     }
 }

@@ -21,19 +21,28 @@ const GOOD: &str = "@good/";
 /// The group of what the guard has seen.
 const SEEN: &str = "@guard";
 
-/// [`SharedHead`] under guard: when a trigger trips, student and teachers go back to the last good state, and the teachers
-/// freeze; training goes on as SimKD with the other terms.
+/// An objective whose teachers move, and can be told to stay.
+pub trait Adaptive: Objective {
+    /// Whether the teachers move at this moment.
+    fn adapts(&self, at: &Moment) -> bool;
+
+    /// Leaves the teachers as they are for the rest of the run.
+    fn freeze(&mut self);
+}
+
+/// An objective under guard, [`SharedHead`] as a rule: when a trigger trips, student and teachers go back to the last good
+/// state, and the teachers freeze; training goes on as SimKD with the other terms.
 #[derive(Debug)]
-pub struct Guarded {
-    inner: SharedHead,
+pub struct Guarded<O = SharedHead> {
+    inner: O,
     watch: Watch,
     /// The state before a step at which nothing was wrong, taken every window.
     good: State,
 }
 
-impl Guarded {
+impl<O: Adaptive> Guarded<O> {
     /// Watches over `inner`.
-    pub fn new(inner: SharedHead, settings: Guard) -> Self {
+    pub fn new(inner: O, settings: Guard) -> Self {
         Self {
             inner,
             watch: Watch::new(settings),
@@ -52,7 +61,7 @@ impl Guarded {
     }
 }
 
-impl Objective for Guarded {
+impl<O: Adaptive> Objective for Guarded<O> {
     fn step(&mut self, images: &Tensor, labels: &Tensor, at: &Moment) -> Result<StepReport> {
         let watching = self.watch.incident.is_none();
         let adapts = self.inner.adapts(at);
@@ -71,6 +80,14 @@ impl Objective for Guarded {
             }
             other => other,
         }
+    }
+
+    fn meet(&mut self, classes: &[u32]) -> Result<()> {
+        self.inner.meet(classes)
+    }
+
+    fn expect(&mut self, positions: &[u32]) {
+        self.inner.expect(positions);
     }
 
     fn network(&mut self) -> &mut Network {

@@ -12,12 +12,9 @@ use crate::Result;
 pub struct Imitation {
     /// beta: weight of the method's own loss.
     pub feature_weight: f64,
-    /// T: both networks' logits are divided by it before the softmax; above 0.
-    pub temperature: f64,
-    /// b: weight of the divergence from the teacher.
-    pub distillation_weight: f64,
-    /// a: weight of the cross-entropy on labels.
-    pub label_weight: f64,
+    /// T, b and a.
+    #[serde(flatten)]
+    pub kd: Kd,
 }
 
 impl Imitation {
@@ -25,30 +22,14 @@ impl Imitation {
     ///
     /// Source: `scripts/run_distill.sh` of github.com/DefangChen/SimKD, which gives every method of its tables `-c 1 -d 1`.
     pub fn weighing(feature_weight: f64) -> Self {
-        let Kd {
-            temperature,
-            distillation_weight,
-            label_weight,
-        } = Kd::default();
         Self {
             feature_weight,
-            temperature,
-            distillation_weight,
-            label_weight,
-        }
-    }
-
-    /// The part on logits.
-    pub(super) fn logits(&self) -> Kd {
-        Kd {
-            temperature: self.temperature,
-            distillation_weight: self.distillation_weight,
-            label_weight: self.label_weight,
+            kd: Kd::default(),
         }
     }
 
     pub(super) fn check(&self) -> Result<()> {
         check_weights(&[("feature_weight", self.feature_weight)])?;
-        self.logits().check()
+        self.kd.check()
     }
 }

@@ -3,7 +3,7 @@
 use askd_models::{Graph, LOGITS};
 use candle_core::Tensor;
 
-use super::criterion::{Criterion, Outputs, Seen, TrainingImages};
+use super::criterion::{Criterion, Outputs, Seen, TrainingImages, by_class};
 use super::divergence::scalar;
 use super::modules::Modules;
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
@@ -24,8 +24,9 @@ pub struct KnowledgeDistillation {
     teachers: Vec<Network>,
     modules: Modules,
     optimizer: Sgd,
-    /// Classes of the training images, and the positions among them of those of the next step.
+    /// Classes of the training images, their positions by class, and those of the next step's images.
     classes: Vec<u32>,
+    by_class: Vec<u32>,
     positions: Vec<u32>,
 }
 
@@ -33,7 +34,8 @@ impl KnowledgeDistillation {
     /// Trains `student` on labels and what `criterion` takes of the teachers; the seed is that of the criterion's own weights.
     ///
     /// # Errors
-    /// [`Error::Network`] if a network lacks an output that the criterion reads.
+    /// [`Error::Network`] if a network lacks an output that the criterion reads, [`Error::InvalidValue`] if the criterion takes
+    /// another number of teachers.
     pub fn new(
         criterion: Box<dyn Criterion>,
         optimizer: SgdConfig,
@@ -54,6 +56,7 @@ impl KnowledgeDistillation {
             teachers,
             modules,
             classes: Vec::new(),
+            by_class: Vec::new(),
             positions: Vec::new(),
         })
     }
@@ -88,6 +91,7 @@ impl Objective for KnowledgeDistillation {
             images: TrainingImages {
                 positions: &self.positions,
                 classes: &self.classes,
+                by_class: &self.by_class,
             },
             at,
         };
@@ -123,6 +127,7 @@ impl Objective for KnowledgeDistillation {
 
     fn meet(&mut self, classes: &[u32]) -> Result<()> {
         classes.clone_into(&mut self.classes);
+        self.by_class = by_class(classes);
         self.criterion.meet(&mut self.modules, classes.len())
     }
 

@@ -38,6 +38,7 @@ impl Modules {
 
     /// Adds a network with random weights, made by a [`Chain`](super::chain::Chain).
     pub(super) fn add_network(&mut self, name: &str, graph: Graph) -> Result<()> {
+        // of one run no two begin alike; the second of a run and the first of the next seed's do, scaled to their own layers
         let weights = initialise(&graph, self.seed.wrapping_add(self.networks.len() as u64));
         let network = Network::new(graph, &weights, self.dtype, &self.device)?;
         self.networks.insert(name.to_owned(), network);

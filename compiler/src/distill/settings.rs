@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Method, Mode};
 use crate::{Error, Result};
 
-const TEACHERS: &str = "distillation.teachers";
+/// Key of the teachers in a recipe.
+pub(super) const TEACHERS: &str = "distillation.teachers";
 
 /// Who teaches, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

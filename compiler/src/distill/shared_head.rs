@@ -18,8 +18,8 @@ use candle_core::Tensor;
 
 use self::teacher::Teaching;
 use self::terms::{Shares, Total, feature_loss};
-use super::Weighting;
 use super::divergence::{kl_of_samples, scalar};
+use super::{Adaptive, Weighting};
 use crate::nn::{Network, PassMode, Sgd, SgdConfig, Tape, ops};
 use crate::train::{Moment, Objective, State, StepReport, StepTimes, Stopwatch, count_correct, finite_loss, group};
 use crate::{Error, Result};
@@ -87,16 +87,6 @@ impl SharedHead {
             teachers,
             frozen: false,
         })
-    }
-
-    /// Whether the teachers move at this moment.
-    pub(super) fn adapts(&self, at: &Moment) -> bool {
-        self.teacher_rate(at) > 0.0
-    }
-
-    /// Leaves the teachers as they are for the rest of the run: what follows is SimKD with the other terms.
-    pub(super) fn freeze(&mut self) {
-        self.frozen = true;
     }
 
     fn teacher_rate(&self, at: &Moment) -> f64 {
@@ -290,6 +280,17 @@ impl Objective for SharedHead {
             teacher.restore(m, state)?;
         }
         Ok(())
+    }
+}
+
+impl Adaptive for SharedHead {
+    fn adapts(&self, at: &Moment) -> bool {
+        self.teacher_rate(at) > 0.0
+    }
+
+    /// What follows is SimKD with the other terms.
+    fn freeze(&mut self) {
+        self.frozen = true;
     }
 }
 

@@ -24,7 +24,7 @@ pub struct SimilarityPreserving(pub Imitation);
 
 impl Criterion for SimilarityPreserving {
     fn label_weight(&self) -> f64 {
-        self.0.label_weight
+        self.0.kd.label_weight
     }
 
     fn student_outputs(&self, _: &Graph) -> Vec<String> {
@@ -32,16 +32,13 @@ impl Criterion for SimilarityPreserving {
     }
 
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
-        let mut terms = self.0.logits().terms(seen, modules)?;
-        for teacher in &seen.teachers {
-            for (student, teacher) in seen.student.maps.iter().zip(&teacher.maps) {
-                terms.push(Term {
-                    name: "feature_loss",
-                    value: ops::mean_squared_error(&unit_rows(&products(student)?)?, &unit_rows(&products(teacher)?)?)?,
-                    weight: self.0.feature_weight,
-                });
-            }
-        }
+        let mut terms = self.0.kd.terms(seen, modules)?;
+        let [student, teacher] = [&seen.student, seen.teacher()?].map(|seen| unit_rows(&products(&seen.maps[0])?));
+        terms.push(Term {
+            name: "feature_loss",
+            value: ops::mean_squared_error(&student?, &teacher?)?,
+            weight: self.0.feature_weight,
+        });
         Ok(terms)
     }
 }
@@ -57,20 +54,13 @@ pub(super) fn products(map: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{features_alone, look, network};
     use super::*;
-
-    fn weighing(feature_weight: f64) -> Imitation {
-        Imitation {
-            distillation_weight: 0.0,
-            ..Imitation::weighing(feature_weight)
-        }
-    }
 
     #[test]
     fn maps_of_another_shape_may_say_the_same() {
         let (mut student, mut teacher) = (network("resnet8", 1), network("resnet8", 1));
-        let criterion = SimilarityPreserving(weighing(1.0));
+        let criterion = SimilarityPreserving(features_alone(1.0));
         let (mut looked, mut modules) = look(&criterion, &mut student, std::slice::from_mut(&mut teacher));
         assert_eq!(looked.term(&criterion, &[], &mut modules, "feature_loss"), 0.0);
         let map = looked.teachers[0].maps[0].clone();
@@ -79,15 +69,5 @@ mod tests {
         let order = Tensor::new(&[1u32, 0, 2, 3, 4, 5], map.device()).unwrap();
         looked.teachers[0].maps[0] = map.index_select(&order, 0).unwrap();
         assert!(looked.term(&criterion, &[], &mut modules, "feature_loss") > 1e-6);
-    }
-
-    #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(taught(SimilarityPreserving(weighing(0.0)), vec![network("vgg8", 2)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(SimilarityPreserving(weighing(FEATURE_WEIGHT)), vec![network("vgg8", 2)]));
     }
 }

@@ -5,7 +5,7 @@ use askd_models::{CLASSIFIER_MAP, Graph};
 use candle_core::Tensor;
 
 use super::chain::{Chain, map_of};
-use super::criterion::{Criterion, Seen, Term};
+use super::criterion::{Criterion, Seen, Term, only};
 use super::shared_head::head_tensors;
 use super::{Imitation, Modules};
 use crate::Result;
@@ -29,7 +29,7 @@ pub struct SoftmaxRegression(pub Imitation);
 
 impl Criterion for SoftmaxRegression {
     fn label_weight(&self) -> f64 {
-        self.0.label_weight
+        self.0.kd.label_weight
     }
 
     fn student_outputs(&self, _: &Graph) -> Vec<String> {
@@ -37,31 +37,27 @@ impl Criterion for SoftmaxRegression {
     }
 
     fn add_modules(&self, modules: &mut Modules, student: &Graph, teachers: &[&Graph]) -> Result<()> {
-        for teacher in teachers {
-            let [from, to] = [student, *teacher].map(|graph| map_of(graph, CLASSIFIER_MAP));
-            let chain = Chain::new(CONNECTOR, [from?[0], 1, 1]).conv(to?[0], 1, false)?;
-            modules.add_network(CONNECTOR, chain.batch_norm()?.relu()?.finish())?;
-        }
-        Ok(())
+        let [from, to] = [student, *only(teachers)?].map(|graph| map_of(graph, CLASSIFIER_MAP));
+        let chain = Chain::new(CONNECTOR, [from?[0], 1, 1]).conv(to?[0], 1, false)?;
+        modules.add_network(CONNECTOR, chain.batch_norm()?.relu()?.finish())
     }
 
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
-        let mut terms = self.0.logits().terms(seen, modules)?;
-        for (teacher, network) in seen.teachers.iter().zip(seen.networks) {
-            let carried = carry(&seen.student.maps[0], modules)?;
-            let features = ops::global_average_pool(&teacher.maps[0])?;
-            let [weight, bias] = head_tensors(network)?;
-            let logits = ops::linear(&carried, &weight, &bias)?;
-            for (name, value) in [
-                ("feature_loss", ops::mean_squared_error(&carried, &features)?),
-                ("logit_loss", ops::mean_squared_error(&logits, &teacher.logits)?),
-            ] {
-                terms.push(Term {
-                    name,
-                    value,
-                    weight: self.0.feature_weight,
-                });
-            }
+        let mut terms = self.0.kd.terms(seen, modules)?;
+        let teacher = seen.teacher()?;
+        let carried = carry(&seen.student.maps[0], modules)?;
+        let features = ops::global_average_pool(&teacher.maps[0])?;
+        let [weight, bias] = head_tensors(only(seen.networks)?)?;
+        let logits = ops::linear(&carried, &weight, &bias)?;
+        for (name, value) in [
+            ("feature_loss", ops::mean_squared_error(&carried, &features)?),
+            ("logit_loss", ops::mean_squared_error(&logits, &teacher.logits)?),
+        ] {
+            terms.push(Term {
+                name,
+                value,
+                weight: self.0.feature_weight,
+            });
         }
         Ok(terms)
     }
@@ -75,20 +71,13 @@ fn carry(map: &Tensor, modules: &mut Modules) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{features_alone, look, network};
     use super::*;
-
-    fn weighing(feature_weight: f64) -> SoftmaxRegression {
-        SoftmaxRegression(Imitation {
-            distillation_weight: 0.0,
-            ..Imitation::weighing(feature_weight)
-        })
-    }
 
     #[test]
     fn features_that_are_the_teachers_cost_nothing() {
         let (mut student, mut teachers) = (network("resnet8", 1), vec![network("vgg8", 2)]);
-        let criterion = weighing(1.0);
+        let criterion = SoftmaxRegression(features_alone(1.0));
         let (mut looked, mut modules) = look(&criterion, &mut student, &mut teachers);
         for name in ["feature_loss", "logit_loss"] {
             assert!(looked.term(&criterion, &teachers, &mut modules, name) > 0.0, "{name}");
@@ -100,15 +89,5 @@ mod tests {
         for name in ["feature_loss", "logit_loss"] {
             assert_eq!(looked.term(&criterion, &teachers, &mut modules, name), 0.0, "{name}");
         }
-    }
-
-    #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(taught(weighing(0.0), vec![network("vgg8", 2)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(weighing(FEATURE_WEIGHT), vec![network("resnet14", 2)]));
     }
 }

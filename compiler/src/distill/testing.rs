@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::criterion::{Criterion, Outputs, Seen, TrainingImages};
 use super::divergence::scalar;
-use super::{KnowledgeDistillation, Modules};
+use super::{Imitation, KnowledgeDistillation, METHODS, Method, Modules};
 use crate::nn::{Network, PassMode, SgdConfig, initialise};
 use crate::train::{Moment, Objective, State, Supervised};
 
@@ -71,6 +71,37 @@ pub(super) fn check_restore<O: Objective>(objective: impl Fn() -> O) {
 /// A student, always the same one, taught by frozen teachers.
 pub(super) fn taught(criterion: impl Criterion + 'static, teachers: Vec<Network>) -> KnowledgeDistillation {
     KnowledgeDistillation::new(Box::new(criterion), SGD, network("resnet8", 1), teachers, 5).unwrap()
+}
+
+/// The same student taught by a method of [`METHODS`] that has a criterion, with changed settings.
+fn taught_by(name: &str, change: impl Fn(&str, &mut toml::Value)) -> Option<KnowledgeDistillation> {
+    let method = Method::defaults(name)?;
+    let mut settings = toml::Table::try_from(&method).unwrap();
+    settings.iter_mut().for_each(|(key, value)| change(key, value));
+    let method: Method = settings.try_into().unwrap();
+    let criterion = method.criterion(IMAGES)?;
+    let mut teachers = vec![network("vgg8", 2)];
+    if *method.teachers().end() > 1 {
+        teachers.push(network("mobilenetv2_0.5", 3));
+    }
+    let student = network("resnet8", 1);
+    Some(met(
+        KnowledgeDistillation::new(criterion, SGD, student, teachers, 5).unwrap()
+    ))
+}
+
+/// An objective that knows its training images, of which the batches are the first ones.
+pub(super) fn met(mut objective: KnowledgeDistillation) -> KnowledgeDistillation {
+    objective.meet(&[0, 1, 2, 3, 0, 1, 2, 3, 3]).unwrap();
+    objective.expect(&Vec::from_iter(0..IMAGES as u32));
+    objective
+}
+
+/// Weights of a method's own loss alone.
+pub(super) fn features_alone(feature_weight: f64) -> Imitation {
+    let mut weights = Imitation::weighing(feature_weight);
+    weights.kd.distillation_weight = 0.0;
+    weights
 }
 
 /// With all weights of its terms 0, a method trains that student as plain training does, to the bit.
@@ -146,6 +177,7 @@ impl Looked {
             images: TrainingImages {
                 positions: &[],
                 classes: &[],
+                by_class: &[],
             },
             at: &moment(0),
         };
@@ -158,4 +190,69 @@ impl Looked {
         assert!(!of_name.is_empty(), "no {name}");
         of_name.iter().sum()
     }
+}
+
+/// Methods with a step of their own, which have tests of their own.
+const WITHOUT_CRITERION: [&str; 4] = ["alone", "simkd", "dml", "atsc"];
+
+/// Calls `check` for every other method.
+fn for_each_criterion(mut check: impl FnMut(&str) -> bool) {
+    for method in METHODS {
+        assert_eq!(
+            check(method.name),
+            !WITHOUT_CRITERION.contains(&method.name),
+            "{}",
+            method.name
+        );
+    }
+}
+
+#[test]
+fn without_its_weights_every_method_is_plain_training() {
+    for_each_criterion(|name| {
+        let silent = taught_by(name, |key, value| {
+            if key.ends_with("_weight") && key != "label_weight" {
+                *value = 0.0.into();
+            }
+        });
+        silent.map(check_silence).is_some()
+    });
+}
+
+#[test]
+fn every_method_goes_on_from_a_restored_state_to_the_same_bits() {
+    for_each_criterion(|name| {
+        let objective = || taught_by(name, |_, _| ());
+        let has_criterion = objective().is_some();
+        if has_criterion {
+            check_restore(|| objective().unwrap());
+        }
+        has_criterion
+    });
+}
+
+#[test]
+fn a_method_of_one_teacher_refuses_two() {
+    let two = || vec![network("resnet14", 2), network("resnet14", 3)];
+    let step = |criterion| {
+        let made = KnowledgeDistillation::new(criterion, SGD, network("resnet8", 1), two(), 5)?;
+        let (images, labels) = batch(0);
+        met(made).step(&images, &labels, &moment(0))
+    };
+    for_each_criterion(|name| {
+        let Some(method) = Method::defaults(name) else {
+            return false;
+        };
+        let Some(stepped) = method.criterion(IMAGES).map(step) else {
+            return false;
+        };
+        // KD of several is AVER, by the same criterion
+        if name == "kd" || *method.teachers().end() > 1 {
+            stepped.unwrap();
+        } else {
+            let error = stepped.unwrap_err().to_string();
+            assert_eq!(error, "distillation.teachers: expected one, got 2", "{name}");
+        }
+        true
+    });
 }

@@ -4,7 +4,8 @@ use askd_models::Graph;
 use candle_core::Tensor;
 
 use super::chain::{Chain, compared_at, map_of, same_size};
-use super::criterion::{Criterion, Seen, Term};
+use super::criterion::{Criterion, Seen, Term, only};
+use super::divergence::softplus;
 use super::{Imitation, Modules};
 use crate::Result;
 
@@ -31,7 +32,7 @@ pub struct VariationalInformation(pub Imitation);
 
 impl Criterion for VariationalInformation {
     fn label_weight(&self) -> f64 {
-        self.0.label_weight
+        self.0.kd.label_weight
     }
 
     fn student_outputs(&self, student: &Graph) -> Vec<String> {
@@ -41,35 +42,32 @@ impl Criterion for VariationalInformation {
     fn add_modules(&self, modules: &mut Modules, student: &Graph, teachers: &[&Graph]) -> Result<()> {
         // the logarithm of e^x + 1 is the variance
         let scale = ((FIRST_VARIANCE - SMALLEST_VARIANCE).exp() - 1.0).ln();
-        for teacher in teachers {
-            for (number, (from, to)) in student.stages().iter().zip(teacher.stages()).enumerate() {
-                let (from, to) = (map_of(student, from)?, map_of(teacher, &to)?);
-                let chain = Chain::new("mean", compared_at(from, to))
-                    .conv(to[0], 1, false)?
-                    .relu()?;
-                let chain = chain.conv(to[0], 1, false)?.relu()?.conv(to[0], 1, false)?;
-                modules.add_network(&mean(number), chain.finish())?;
-                modules.add_vector(&log_scale(number), to[0], scale)?;
-            }
+        let teacher = only(teachers)?;
+        for (number, (from, to)) in student.stages().iter().zip(teacher.stages()).enumerate() {
+            let (from, to) = (map_of(student, from)?, map_of(teacher, &to)?);
+            let chain = Chain::new("mean", compared_at(from, to))
+                .conv(to[0], 1, false)?
+                .relu()?;
+            let chain = chain.conv(to[0], 1, false)?.relu()?.conv(to[0], 1, false)?;
+            modules.add_network(&mean(number), chain.finish())?;
+            modules.add_vector(&log_scale(number), to[0], scale)?;
         }
         Ok(())
     }
 
     fn terms(&self, seen: &Seen, modules: &mut Modules) -> Result<Vec<Term>> {
-        let mut terms = self.0.logits().terms(seen, modules)?;
-        for teacher in &seen.teachers {
-            for (number, (student, teacher)) in seen.student.maps.iter().zip(&teacher.maps).enumerate() {
-                let (student, teacher) = same_size(student, teacher)?;
-                let guess = modules.run(&mean(number), &student)?;
-                let variance = variance(modules.tensor(&log_scale(number))?)?;
-                let apart = (guess - teacher)?.sqr()?.broadcast_div(&variance)?;
-                terms.push(Term {
-                    name: "feature_loss",
-                    // the logarithm's mean is that over channels
-                    value: ((apart.mean_all()? + variance.log()?.mean_all()?)? * 0.5)?,
-                    weight: self.0.feature_weight,
-                });
-            }
+        let mut terms = self.0.kd.terms(seen, modules)?;
+        for (number, (student, teacher)) in seen.student.maps.iter().zip(&seen.teacher()?.maps).enumerate() {
+            let (student, teacher) = same_size(student, teacher)?;
+            let guess = modules.run(&mean(number), &student)?;
+            let variance = variance(modules.tensor(&log_scale(number))?)?;
+            let apart = (guess - teacher)?.sqr()?.broadcast_div(&variance)?;
+            terms.push(Term {
+                name: "feature_loss",
+                // the logarithm's mean is that over channels
+                value: ((apart.mean_all()? + variance.log()?.mean_all()?)? * 0.5)?,
+                weight: self.0.feature_weight,
+            });
         }
         Ok(terms)
     }
@@ -86,26 +84,18 @@ fn log_scale(stage: usize) -> String {
 
 /// `(1, C, 1, 1)`, above 0.
 fn variance(log_scale: &Tensor) -> Result<Tensor> {
-    let softplus = (log_scale.exp()? + 1.0)?.log()?;
-    Ok((softplus + SMALLEST_VARIANCE)?.reshape((1, (), 1, 1))?)
+    Ok((softplus(log_scale)? + SMALLEST_VARIANCE)?.reshape((1, (), 1, 1))?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check_restore, check_silence, look, network, taught};
+    use super::super::testing::{features_alone, look, network};
     use super::*;
-
-    fn weighing(feature_weight: f64) -> VariationalInformation {
-        VariationalInformation(Imitation {
-            distillation_weight: 0.0,
-            ..Imitation::weighing(feature_weight)
-        })
-    }
 
     #[test]
     fn of_a_map_that_is_guessed_only_the_doubt_is_left() {
         let (mut student, mut teacher) = (network("resnet8", 1), network("vgg8", 2));
-        let criterion = weighing(1.0);
+        let criterion = VariationalInformation(features_alone(1.0));
         let (mut looked, mut modules) = look(&criterion, &mut student, std::slice::from_mut(&mut teacher));
         let doubt = 3.0 * 0.5 * FIRST_VARIANCE.ln();
         assert!(looked.term(&criterion, &[], &mut modules, "feature_loss") > doubt + 1e-6);
@@ -118,12 +108,17 @@ mod tests {
     }
 
     #[test]
-    fn without_its_weight_it_is_plain_training() {
-        check_silence(taught(weighing(0.0), vec![network("vgg8", 2)]));
-    }
-
-    #[test]
-    fn a_restored_run_goes_on_to_the_same_bits() {
-        check_restore(|| taught(weighing(FEATURE_WEIGHT), vec![network("resnet14", 2)]));
+    fn a_variance_is_finite_and_above_zero_whatever_is_learnt() {
+        let learnt = Tensor::new(&[-1e4f32, 0.0, 100.0, 1e4], &candle_core::Device::Cpu).unwrap();
+        let variance = variance(&learnt).unwrap();
+        assert_eq!(variance.dims(), [1, 4, 1, 1]);
+        let smallest = SMALLEST_VARIANCE as f32;
+        let expected = [
+            smallest,
+            std::f32::consts::LN_2 + smallest,
+            100.0 + smallest,
+            1e4 + smallest,
+        ];
+        assert_eq!(variance.flatten_all().unwrap().to_vec1::<f32>().unwrap(), expected);
     }
 }

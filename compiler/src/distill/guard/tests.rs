@@ -4,6 +4,7 @@ use askd_models::{DistilledOptions, Graph, LOGITS, NetworkConfig, build, distill
 use candle_core::{DType, Device};
 
 use super::*;
+use crate::distill::testing::network;
 use crate::distill::{Adaptation, SharedHeadSettings, Weighting};
 use crate::nn::{PassMode, SgdConfig, initialise};
 
@@ -194,4 +195,62 @@ fn a_restored_guard_goes_on_the_same() {
         assert!(resumed.state().unwrap() == states[STEPS - 1], "from step {from}");
         assert_eq!(resumed.incident(), whole.incident());
     }
+}
+
+/// An objective that only notes what it is told.
+struct Noting {
+    network: Network,
+    heard: Vec<(&'static str, Vec<u32>)>,
+}
+
+impl Objective for Noting {
+    fn step(&mut self, _: &Tensor, _: &Tensor, _: &Moment) -> Result<StepReport> {
+        Ok(StepReport::default())
+    }
+
+    fn meet(&mut self, classes: &[u32]) -> Result<()> {
+        self.heard.push(("meet", classes.to_vec()));
+        if classes.is_empty() {
+            return Err(Error::invalid("data", "images", "none"));
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, positions: &[u32]) {
+        self.heard.push(("expect", positions.to_vec()));
+    }
+
+    fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    fn state(&self) -> Result<State> {
+        Ok(State::new())
+    }
+
+    fn restore(&mut self, _: &State) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Adaptive for Noting {
+    fn adapts(&self, _: &Moment) -> bool {
+        false
+    }
+
+    fn freeze(&mut self) {}
+}
+
+#[test]
+fn what_is_told_of_the_images_is_passed_on() {
+    let noting = Noting {
+        network: network("resnet8", 1),
+        heard: Vec::new(),
+    };
+    let mut guarded = Guarded::new(noting, Guard::default());
+    guarded.meet(&[3, 1]).unwrap();
+    guarded.expect(&[1]);
+    assert!(guarded.meet(&[]).is_err());
+    let expected = [("meet", vec![3, 1]), ("expect", vec![1]), ("meet", vec![])];
+    assert_eq!(guarded.inner.heard, expected);
 }

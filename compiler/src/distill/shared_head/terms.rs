@@ -5,7 +5,8 @@
 use candle_core::Tensor;
 
 use super::{Normalise, Weighting};
-use crate::distill::divergence::log_softmax;
+use crate::distill::divergence::{log_softmax, squared_error_of_samples};
+use crate::distill::settings::TEACHERS;
 use crate::nn::ops;
 use crate::{Error, Result};
 
@@ -31,7 +32,7 @@ impl Total {
 }
 
 fn no_teacher() -> Error {
-    Error::invalid("distillation.teachers", "a teacher", "none")
+    Error::invalid(TEACHERS, "a teacher", "none")
 }
 
 /// The share of each teacher in a weighted mean; constants to every gradient.
@@ -121,10 +122,7 @@ pub(super) fn feature_loss(projected: &Tensor, target: &Tensor, share: Share<'_>
     Ok(match share {
         Share::Equal(1.0) => ops::mean_squared_error(projected, target)?,
         Share::Equal(share) => (ops::mean_squared_error(projected, target)? * share)?,
-        Share::OfSamples(shares) => {
-            let of_samples = (projected - target)?.sqr()?.flatten_from(1)?.mean(1)?;
-            (of_samples * shares)?.mean_all()?
-        }
+        Share::OfSamples(shares) => (squared_error_of_samples(projected, target)? * shares)?.mean_all()?,
     })
 }
 
