@@ -124,7 +124,7 @@ fn a_teacher_that_is_gone_is_noted_and_what_is_no_run_refused() {
 fn runs_of_several_data_sets_are_refused() {
     let workspace = Workspace::new();
     for (data, images) in [("one", 30), ("two", 40)] {
-        fashion_mnist(&workspace.path(data), 100, images);
+        fashion_mnist(&workspace.path(data), 100 + images, images);
         let flags = format!("--data fashion-mnist:{data} --epochs 1 --max-steps 2 --seed 1");
         workspace
             .run(&format!("train --model resnet8 {flags} --out run-{data}"))

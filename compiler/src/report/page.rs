@@ -69,7 +69,7 @@ fn first_screen(headline: &Headline) -> String {
         Some(teacher) => tiles.push(card(
             "accuracy kept",
             &format!("{:.1} %", teacher.kept_percent),
-            &format!("{:.2} against {:.2} %", headline.top1, teacher.top1),
+            &format!("{:.1} against {:.1} %", headline.top1, teacher.top1),
         )),
         None => tiles.push(card("top-1", &format!("{:.2} %", headline.top1), "of test images")),
     }

@@ -141,7 +141,7 @@ fn a_page_stands_alone_and_text_of_files_is_no_markup() {
 fn the_figures_of_the_page_are_those_of_the_report() {
     let page = report().html();
     for told in [
-        "accuracy kept</span><strong>93.8 %</strong><span>75.00 against 80.00 %</span>",
+        "accuracy kept</span><strong>93.8 %</strong><span>75.0 against 80.0 %</span>",
         "<strong>-1.00</strong><span>over 76.00 % alone</span>",
         "<strong>313 kB</strong><span>3.5 times smaller</span>",
         "<strong>0.103 ms</strong><span>2.0 times slower</span>",
