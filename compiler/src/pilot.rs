@@ -100,6 +100,7 @@ pub fn pilot(options: &PilotOptions) -> Result<PilotReport> {
     let page = crate::report::report(&ReportOptions {
         paths,
         data: None,
+        corruption: None,
         device: options.device.clone(),
     })?;
     files::write_atomically(&options.out.join(PAGE_FILE), page.html().as_bytes())?;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod calibration;
+mod corrupted;
 mod differences;
 mod epochs;
 mod gather;
@@ -26,7 +27,7 @@ use self::gather::gather;
 use crate::data::DataSpec;
 use crate::latency::{Plan, in_turn};
 use crate::train::Recipe;
-use crate::{Error, Result, progress};
+use crate::{Error, Result, progress, robustness};
 
 pub use self::answers::Repeated;
 pub use self::calibration::{Bin, Reliability};
@@ -52,6 +53,8 @@ pub struct ReportOptions {
     pub paths: Vec<PathBuf>,
     /// Data whose test images are used, instead of the recipes'.
     pub data: Option<DataSpec>,
+    /// What is done to the images for a table of what the networks bear; none for no such table.
+    pub corruption: Option<robustness::Options>,
     /// Where the trainer's networks run.
     pub device: Device,
 }
@@ -120,6 +123,11 @@ pub fn report(options: &ReportOptions) -> Result<Report> {
     }
     let mut gathered = gather(options)?;
     let mut models = models::of(&gathered);
+    if let Some(corruption) = &options.corruption {
+        gathered
+            .notes
+            .extend(corrupted::measure(&gathered, &mut models, corruption, &options.device)?);
+    }
     progress::say("latency, in turn");
     let (onnx, places) = models::distinct_onnx(&gathered, &models);
     match in_turn(&onnx, &LATENCY) {

@@ -9,7 +9,7 @@ use askd_runtime::{Model, Preprocess};
 
 pub use self::report::{CorruptedAccuracy, Report, Robustness};
 pub use self::subject::Subject;
-use crate::data::{Corruption, ImageSet, Severity, corrupted};
+use crate::data::{Corruption, ImageSet, Severity, corrupted, first_of_each_class};
 use crate::evaluate::{Evaluation, Predictions};
 use crate::nn::Network;
 use crate::progress::Progress;
@@ -29,15 +29,28 @@ pub struct Options {
     pub severities: Vec<Severity>,
     /// Decides what the corruptions draw.
     pub seed: u64,
+    /// Only the first so many images of each class; none for all.
+    pub images_per_class: Option<usize>,
+}
+
+impl Options {
+    /// Those of the images that are measured on.
+    pub fn chosen(&self, images: &ImageSet) -> ImageSet {
+        match self.images_per_class {
+            Some(count) => first_of_each_class(images, count),
+            None => images.clone(),
+        }
+    }
 }
 
 impl Default for Options {
-    /// Every corruption at every severity, seed 0.
+    /// Every corruption at every severity, seed 0, all images.
     fn default() -> Self {
         Self {
             corruptions: Corruption::all().collect(),
             severities: Severity::all().collect(),
             seed: 0,
+            images_per_class: None,
         }
     }
 }
@@ -59,7 +72,9 @@ pub fn measure(
         corruptions,
         severities,
         seed,
+        ..
     } = options;
+    let images = &options.chosen(images);
     for (what, empty) in [
         ("--data", images.is_empty()),
         ("--corrupt", corruptions.is_empty()),
@@ -166,7 +181,7 @@ pub fn measure_network(
 mod tests {
     use super::*;
     use crate::bundle::input_of;
-    use crate::data::{DataSpec, Part, first_of_each_class};
+    use crate::data::{DataSpec, Part};
 
     fn preprocess() -> Preprocess {
         Preprocess::new(&input_of([1, 28, 28], &[0.0], &[1.0])).unwrap()
@@ -177,6 +192,7 @@ mod tests {
             corruptions: corruptions.iter().map(|name| name.parse().unwrap()).collect(),
             severities: severities.iter().map(|number| number.parse().unwrap()).collect(),
             seed: 5,
+            images_per_class: None,
         }
     }
 
@@ -199,7 +215,8 @@ mod tests {
 
     #[test]
     fn every_subject_is_measured_clean_and_in_every_case() {
-        let images = first_of_each_class(&DataSpec::embedded().load(Part::Test).unwrap(), 2);
+        let all = DataSpec::embedded().load(Part::Test).unwrap();
+        let images = first_of_each_class(&all, 2);
         let guess = |images: &ImageSet| {
             let labels: Vec<u32> = (0..images.len()).map(|position| images.label(position)).collect();
             Ok(Predictions {
@@ -208,8 +225,11 @@ mod tests {
             })
         };
         let mut subjects = [Subject::new("knows", by_heart(&images)), Subject::new("guesses", guess)];
-        let options = options(&["fog", "gaussian-noise"], &["2", "5"]);
-        let report = measure(&images, &preprocess(), &options, &mut subjects).unwrap();
+        let options = Options {
+            images_per_class: Some(2),
+            ..options(&["fog", "gaussian-noise"], &["2", "5"])
+        };
+        let report = measure(&all, &preprocess(), &options, &mut subjects).unwrap();
         assert_eq!((report.images, report.seed), (20, 5));
         let [knows, guesses] = report.networks.as_slice() else {
             panic!("{report:?}");

@@ -161,3 +161,32 @@ fn seeds_of_a_run_are_one_row() {
     assert_eq!(top1["values"].as_array().unwrap().len(), 2);
     assert_eq!(report["models"][0]["measured"][1]["seed"], 2);
 }
+
+#[test]
+fn corrupted_images_are_measured_for_runs_and_variants_alike() {
+    let workspace = workspace();
+    let report = workspace
+        .run("report atsc student.askd --corrupt=fog,jpeg --severity 1,3,5 --images-per-class 2 --out page.html --json")
+        .json();
+    let bears = |place: usize| &report["models"][place]["robustness"];
+    assert_eq!(
+        names(&report),
+        ["teacher resnet14", "resnet8 by atsc", "student.askd fp32"]
+    );
+    for place in 0..3 {
+        assert_eq!(bears(place)["clean"]["images"], 20, "{place}");
+        let rows = bears(place)["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), 6, "{place}");
+    }
+    // the bundle is the run, compiled
+    assert_eq!(bears(1)["rows"][0]["top1"], bears(2)["rows"][0]["top1"]);
+    // as `eval` measures it
+    let alone = workspace
+        .run("eval student.askd --data fashion-mnist:fashion --corrupt=fog,jpeg --severity 1,3,5 --images-per-class 2 --json")
+        .json();
+    assert_eq!(bears(2)["rows"], alone["networks"][0]["rows"]);
+    let page = String::from_utf8(workspace.read("page.html")).unwrap();
+    assert_eq!(fault(&page), None);
+    let mean = bears(1)["mean_top1"].as_f64().unwrap();
+    assert!(page.contains(&format!("<td>{mean:.2}</td>")), "{mean}");
+}

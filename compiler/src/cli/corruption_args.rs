@@ -1,9 +1,10 @@
 //! Flags about corrupted images.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use askd_compiler::Result;
-use askd_compiler::data::{Corruption, ImageSet, Severity, contact_sheet, first_of_each_class};
+use askd_compiler::data::{Corruption, ImageSet, Severity, contact_sheet};
 use askd_compiler::files::write_atomically;
 use askd_compiler::robustness::Options;
 use askd_runtime::Preprocess;
@@ -20,8 +21,12 @@ pub(super) struct CorruptionArgs {
     #[arg(long, default_value_t = 0, requires = "corrupt")]
     seed: u64,
     /// Only the first so many test images of each class [default: all images]
-    #[arg(long, value_name = "IMAGES", requires = "corrupt", value_parser = clap::value_parser!(u64).range(1..))]
-    images_per_class: Option<u64>,
+    #[arg(long, value_name = "IMAGES", requires = "corrupt")]
+    images_per_class: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ContactSheetArgs {
     /// PNG file to write, with the first of these images under every corruption
     #[arg(long, value_name = "FILE", requires = "corrupt")]
     contact_sheet: Option<PathBuf>,
@@ -41,19 +46,14 @@ impl CorruptionArgs {
                 self.severity.clone()
             },
             seed: self.seed,
+            images_per_class: self.images_per_class.map(NonZeroUsize::get),
         })
     }
+}
 
-    /// Those of the images that are asked for.
-    pub(super) fn chosen(&self, images: &ImageSet) -> ImageSet {
-        match self.images_per_class {
-            Some(count) => first_of_each_class(images, usize::try_from(count).unwrap_or(usize::MAX)),
-            None => images.clone(),
-        }
-    }
-
+impl ContactSheetArgs {
     /// Writes the contact sheet, if one is asked for.
-    pub(super) fn write_sheet(&self, images: &ImageSet, preprocess: &Preprocess, options: &Options) -> Result<()> {
+    pub(super) fn write(&self, images: &ImageSet, preprocess: &Preprocess, options: &Options) -> Result<()> {
         let Some(path) = &self.contact_sheet else {
             return Ok(());
         };
@@ -61,10 +61,11 @@ impl CorruptionArgs {
             corruptions,
             severities,
             seed,
+            ..
         } = options;
         write_atomically(
             path,
-            &contact_sheet(images, preprocess, corruptions, severities, *seed)?,
+            &contact_sheet(&options.chosen(images), preprocess, corruptions, severities, *seed)?,
         )
     }
 }

@@ -14,7 +14,7 @@ use askd_runtime::{ElementType, Model, Preprocess};
 use candle_core::DType;
 
 use super::Output;
-use super::corruption_args::CorruptionArgs;
+use super::corruption_args::{ContactSheetArgs, CorruptionArgs};
 use super::image_files::ImageFileArgs;
 use super::training_args::{MachineArgs, or_default};
 
@@ -52,6 +52,8 @@ pub(super) struct Args {
     files: ImageFileArgs,
     #[command(flatten)]
     corruption: CorruptionArgs,
+    #[command(flatten)]
+    sheet: ContactSheetArgs,
     #[command(flatten)]
     machine: MachineArgs,
 }
@@ -100,9 +102,8 @@ pub(super) fn run(args: Args) -> Result<Output> {
     };
     let mut output = match args.corruption.options() {
         Some(options) => {
-            let chosen = args.corruption.chosen(&images);
-            args.corruption.write_sheet(&chosen, &subject.preprocess()?, &options)?;
-            let report = subject.robustness(&chosen, &options)?;
+            args.sheet.write(&images, &subject.preprocess()?, &options)?;
+            let report = subject.robustness(&images, &options)?;
             Output::new(report.to_string().trim_end(), &report)?
         }
         None => {

@@ -7,6 +7,7 @@ use askd_compiler::report::{ReportOptions, report};
 use askd_compiler::{Result, files};
 
 use super::Output;
+use super::corruption_args::CorruptionArgs;
 use super::training_args::MachineArgs;
 
 /// What runs and bundles are worth beside each other: a page with accuracy, cost, calibration and curves
@@ -16,7 +17,8 @@ use super::training_args::MachineArgs;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  askd-compile report out/pilot/seed-0/* out/pilot/student.askd --out pilot.html\n  \
-    askd-compile report out/kd out/atsc student.askd --data fashion-mnist --json"
+    askd-compile report out/kd out/atsc student.askd --data fashion-mnist --json\n  \
+    askd-compile report student.askd --corrupt --images-per-class 100"
 )]
 pub(super) struct Args {
     /// Run directories of `train` and `distill`, and bundles (NAME.askd), of one data set
@@ -29,6 +31,8 @@ pub(super) struct Args {
     #[arg(long, default_value = "report.html", value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
+    corruption: CorruptionArgs,
+    #[command(flatten)]
     machine: MachineArgs,
 }
 
@@ -37,6 +41,7 @@ pub(super) fn run(args: Args) -> Result<Output> {
     let report = report(&ReportOptions {
         paths: args.paths,
         data: args.data,
+        corruption: args.corruption.options(),
         device,
     })?;
     files::write_atomically(&args.out, report.html().as_bytes())?;

@@ -170,6 +170,11 @@ impl Severity {
     pub fn all() -> impl Iterator<Item = Self> {
         (1..=5).map(Self)
     }
+
+    /// 1 to 5.
+    pub fn number(self) -> u8 {
+        self.0
+    }
 }
 
 impl FromStr for Severity {

@@ -13,6 +13,7 @@ use super::subject::Subject;
 use super::{Latency, Reliability, Role, Share};
 use crate::distill::ProjectorCost;
 use crate::evaluate::Evaluation;
+use crate::robustness::Robustness;
 use crate::spread::Spread;
 use crate::train::{EpochRecord, Recipe};
 
@@ -49,6 +50,8 @@ pub struct ModelReport {
     pub projector: Option<ProjectorCost>,
     /// Of the first seed's model in ONNX Runtime; none where it does not run.
     pub latency_ms: Option<Latency>,
+    /// Accuracy of the first seed on corrupted images; none where that was not asked for, and of a checkpoint without its run.
+    pub robustness: Option<Robustness>,
     /// Epochs until it is as good as the student alone; none without that or without records.
     pub epochs_to_alone: Option<EpochsToAlone>,
     /// Each seed's.
@@ -153,6 +156,7 @@ pub(super) fn of(gathered: &Gathered) -> Vec<Model> {
             bytes: first.onnx.len(),
             projector: first.projector,
             latency_ms: None,
+            robustness: None,
             epochs_to_alone: epochs_to_alone(gathered, &seeds),
             measured,
         };

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod classes;
+mod corrupted;
 mod costs;
 mod curves;
 mod errors;
@@ -38,6 +39,7 @@ pub(super) fn page(report: &Report) -> String {
     optional(&mut page, "Errors taken over from the teacher", errors::table(report));
     page.section("Classes", &classes::table(report));
     page.section("Calibration", &calibration::section(report));
+    optional(&mut page, "Corrupted images", corrupted::section(report));
     optional(&mut page, "The projector's share", costs::projectors(report));
     page.section("Where it comes from", &origin::section(report));
     if !report.notes.is_empty() {

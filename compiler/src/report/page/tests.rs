@@ -1,12 +1,15 @@
 use askd_page::fault;
+use askd_runtime::Preprocess;
 
 use super::*;
-use crate::data::{DataSpec, Part};
+use crate::bundle::input_of;
+use crate::data::{DataSpec, ImageSet, Part};
 use crate::evaluate::Predictions;
 use crate::report::epochs::tests::records;
 use crate::report::{
     AgainstAlone, AgainstTeacher, Difference, EpochsToAlone, Latency, Machine, Measured, Reliability, Repeated, Share,
 };
+use crate::robustness::{Options, Robustness, Subject, measure};
 use crate::spread::Spread;
 use crate::train::Recipe;
 
@@ -46,6 +49,7 @@ pub(in crate::report) fn model(name: &str) -> ModelReport {
             p90: 0.2,
             runs: 200,
         }),
+        robustness: None,
         epochs_to_alone: EpochsToAlone::of(&[(&records(&[60.0, 80.0]), 70.0)]),
         measured: vec![Measured {
             path: format!("out/{name}"),
@@ -69,6 +73,31 @@ pub(in crate::report) fn model(name: &str) -> ModelReport {
             epochs: records(&[60.0, 80.0]),
         }],
     }
+}
+
+/// Accuracy under two corruptions at three severities.
+fn robustness(clean: f64) -> Robustness {
+    let mut subject = Subject::new("it", |images: &ImageSet| {
+        let right = (0..images.len()).map(|position| images.label(position));
+        Ok(Predictions {
+            logits: right
+                .flat_map(|label| (0..10).map(move |class| f32::from(u8::from(class == label))))
+                .collect(),
+            labels: (0..images.len()).map(|position| images.label(position)).collect(),
+        })
+    });
+    let options = Options {
+        corruptions: ["fog", "jpeg"].map(|name| name.parse().unwrap()).to_vec(),
+        severities: ["1", "3", "5"].map(|number| number.parse().unwrap()).to_vec(),
+        seed: 0,
+        images_per_class: Some(1),
+    };
+    let images = DataSpec::embedded().load(Part::Test).unwrap();
+    let preprocess = Preprocess::new(&input_of([1, 28, 28], &[0.0], &[1.0])).unwrap();
+    let report = measure(&images, &preprocess, &options, std::slice::from_mut(&mut subject)).unwrap();
+    let mut robustness = report.networks.into_iter().next().unwrap();
+    robustness.clean.top1 = clean;
+    robustness
 }
 
 fn report() -> Report {
@@ -219,4 +248,22 @@ fn a_floating_variant_is_drawn_once_and_colours_are_the_models() {
 fn sizes_and_times_have_three_digits() {
     assert_eq!([999, 313_001, 1_093_191].map(size), ["999 B", "313 kB", "1.09 MB"]);
     assert_eq!([0.1034, 1.234, 12.34].map(milliseconds), ["0.103", "1.23", "12.3"]);
+}
+
+#[test]
+fn corrupted_images_have_a_table_and_a_line() {
+    let mut report = report();
+    assert!(!report.html().contains("Corrupted images"));
+    report.models[1].robustness = Some(robustness(93.25));
+    let html = report.html();
+    assert_eq!(fault(&html), None);
+    assert!(html.contains("Corrupted images"), "{html}");
+    for row in [
+        "<th>as they are</th><td>93.25</td>",
+        "<th>fog</th><td>100.00</td>",
+        "<th>mean of all</th><td>100.00</td>",
+    ] {
+        assert!(html.contains(row), "{row}");
+    }
+    assert!(html.contains("top-1 over severity"), "{html}");
 }
