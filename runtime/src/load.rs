@@ -69,6 +69,10 @@ fn load_on(
 
 const CONFIGURE: &str = "configure a session";
 
+/// ONNX Runtime's pass that makes integers, with one scale for all channels, of the float weights of a convolution between
+/// integers. A layer is left float because integers hurt it: that pass hurts it more. Versions before 1.20 have no such pass.
+const UNDOES_FLOAT_LAYERS: &str = "WeightBiasQuantization";
+
 fn builder(engine: &Engine, options: &SessionOptions, profile: Option<&Path>) -> Result<SessionBuilder, Error> {
     let level = match options.optimisation {
         Optimisation::None => GraphOptimizationLevel::Disable,
@@ -82,6 +86,8 @@ fn builder(engine: &Engine, options: &SessionOptions, profile: Option<&Path>) ->
         .with_log_level(ort::logging::LogLevel::Fatal)
         .map_err(failed_to(CONFIGURE))?
         .with_optimization_level(level)
+        .map_err(failed_to(CONFIGURE))?
+        .with_disabled_optimizers(UNDOES_FLOAT_LAYERS)
         .map_err(failed_to(CONFIGURE))?
         .with_intra_threads(usize::from(options.intra_op_threads))
         .map_err(failed_to(CONFIGURE))?

@@ -6,7 +6,7 @@ use std::fs;
 use askd_compiler::data::{DataSpec, Loader, Part};
 use askd_compiler::onnx::{Arithmetic, ModelInfo, write_model, write_model_in};
 use askd_compiler::passes;
-use askd_compiler::quantize::{Activations, Calibration, Histogram, Placement, Plan, Target, observe};
+use askd_compiler::quantize::{Activations, Calibration, Histogram, Placement, Plan, Target, layers, observe};
 use askd_models::{NetworkConfig, NodeId, build, networks};
 use askd_runtime::{Batch, Model, Optimisation, Preprocess, Session, SessionOptions};
 use askd_tests::{Workspace, largest_difference, random_weights};
@@ -104,6 +104,35 @@ fn every_network_computes_the_same_with_integers() {
             }
         }
     }
+}
+
+/// A layer with a channel whose weights dwarf the others', which one scale for all would wipe out.
+#[test]
+fn a_layer_left_float_is_float_in_the_engine() {
+    let images = DataSpec::embedded().load(Part::Test).unwrap().select(0..12);
+    let input = askd_compiler::bundle::input_of(CONFIG.input, &[0.286], &[0.353]);
+    let loader = Loader::plain(images, Preprocess::new(&input).unwrap(), 12);
+    let trained = build("mobilenetv2_0.5", &CONFIG).unwrap();
+    let mut weights = random_weights(&trained, 5);
+    let graph = passes::run_all(&trained, &mut weights).unwrap();
+    let depthwise = layers(&graph)[1];
+    let name = &graph.node(depthwise).name;
+    let tensor = weights.get_mut(&format!("{name}.weight")).unwrap();
+    let channel = tensor.data.len() / tensor.shape[0];
+    tensor.data[..channel].iter_mut().for_each(|weight| *weight *= 1000.0);
+    let placement = Placement::new(&graph, &BTreeSet::from([depthwise])).unwrap();
+    let values: Vec<_> = placement.values.iter().copied().collect();
+    let histograms = observe(&graph, &weights, &values, &loader).unwrap();
+    let range =
+        |(id, histogram): (&NodeId, &Histogram)| (*id, Calibration::MinMax.range(histogram, Activations::Unsigned));
+    let ranges: BTreeMap<_, _> = histograms.iter().map(range).collect();
+    let plan = Plan::new(&graph, &weights, &ranges, Target::X86Avx2, &BTreeSet::from([depthwise])).unwrap();
+    let arithmetic = plan.as_ref().map_or(Arithmetic::Float, Arithmetic::Integer);
+    let model = write_model_in(arithmetic, &graph, &weights, &ModelInfo::new(Batch::One)).unwrap();
+    let meant = logits(&model, Optimisation::None, &loader);
+    let kernels = logits(&model, Optimisation::All, &loader);
+    let apart = distance(&kernels, &meant);
+    assert!(apart < 0.03, "{apart}");
 }
 
 fn is_vnni() -> bool {
