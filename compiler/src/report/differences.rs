@@ -17,12 +17,18 @@ pub struct Difference {
     pub values: Vec<Option<String>>,
 }
 
-/// The keys in which the first seeds' recipes differ, those of the models that have one.
+/// The keys in which the first seeds' recipes differ, those of the models that have one; but for the teachers' files, which
+/// are no settings.
 pub(super) fn of(models: &[ModelReport]) -> Vec<Difference> {
     let recipes = models.iter().map(|model| model.measured.first()?.recipe.as_ref());
     let keys: Vec<Option<BTreeMap<String, String>>> = recipes.map(|recipe| recipe.map(keys)).collect();
     let all: BTreeMap<&String, ()> = keys.iter().flatten().flatten().map(|(key, _)| (key, ())).collect();
-    let rows = all.into_keys().filter_map(|key| {
+    let is_file = |key: &str| {
+        let name = key.rsplit('.').next().unwrap_or_default();
+        key.starts_with("distillation.teachers.") && ["weights", "digest"].contains(&name)
+    };
+    let settings = all.into_keys().filter(|key| !is_file(key));
+    let rows = settings.filter_map(|key| {
         let known: Vec<_> = keys.iter().flatten().map(|keys| keys.get(key)).collect();
         known.windows(2).any(|pair| pair[0] != pair[1]).then(|| Difference {
             key: key.clone(),
@@ -64,6 +70,7 @@ fn add(path: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distill::{Distillation, Dml, Method, Teacher, Weighting};
     use crate::report::page::tests::model;
 
     #[test]
@@ -84,5 +91,26 @@ mod tests {
             }]
         );
         assert_eq!(of(&[with_rate(0.1), with_rate(0.1)]), []);
+    }
+
+    #[test]
+    fn a_teachers_file_is_no_setting() {
+        let with_teacher = |network: &str| {
+            let mut model = model("m");
+            let recipe = model.measured[0].recipe.as_mut().unwrap();
+            recipe.distillation = Some(Distillation {
+                method: Method::Dml(Dml::default()),
+                weighting: Weighting::Uniform,
+                teachers: vec![Teacher {
+                    network: network.to_owned(),
+                    weights: network.into(),
+                    digest: network.to_owned(),
+                }],
+            });
+            model
+        };
+        let differences = of(&[with_teacher("resnet20"), with_teacher("resnet56")]);
+        let keys: Vec<_> = differences.iter().map(|difference| difference.key.as_str()).collect();
+        assert_eq!(keys, ["distillation.teachers.0.network"]);
     }
 }

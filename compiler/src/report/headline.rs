@@ -103,7 +103,8 @@ pub(super) fn of(gathered: &Gathered, models: &[Model]) -> Option<Headline> {
 
 fn against_teacher(gathered: &Gathered, models: &[Model], student: &Model) -> Option<AgainstTeacher> {
     let first = *gathered.teachers_of(subjects(gathered, student).next()?).first()?;
-    let teacher = model_of(gathered, models, first)?;
+    // of nothing no share can be kept
+    let teacher = model_of(gathered, models, first).filter(|teacher| teacher.top1.mean > 0.0)?;
     let faster = teacher.latency_ms.zip(student.latency_ms);
     Some(AgainstTeacher {
         name: teacher.name.clone(),

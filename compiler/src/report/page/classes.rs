@@ -9,10 +9,12 @@ use crate::report::{ModelReport, Report, Role};
 /// Classes that are shown at most; all are in the JSON.
 const MOST: usize = 20;
 
+const NOTE: &str = "Percent of each class's test images that are classified right, with 95 % intervals, or the standard deviation over seeds.";
+
 pub(super) fn table(report: &Report) -> String {
     let models: Vec<_> = distinct(report).collect();
     let mut classes: Vec<usize> = (0..report.classes.len()).collect();
-    let mut note = "Percent of each class's test images that are classified right, with 95 % intervals.".to_owned();
+    let mut note = NOTE.to_owned();
     if classes.len() > MOST {
         let weakest = Weakest::of(report);
         classes.sort_by(|a, b| weakest.value(*a).total_cmp(&weakest.value(*b)));

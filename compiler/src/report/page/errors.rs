@@ -22,8 +22,9 @@ pub(super) fn table(report: &Report) -> Option<String> {
     ]
     .map(str::to_owned);
     let note = "<p class=\"note\">Of the test images that the teacher takes for a wrong class: those that the student takes for the same \
-                wrong class, and those in which it is wrong at all; with 95 % intervals. A student alone repeats errors too, on images that \
-                are hard or labelled wrong: what is more than its share is taken over from the teacher.</p>";
+                wrong class, and those in which it is wrong at all; with 95 % intervals, or the standard deviation over seeds. A student \
+                alone repeats errors too, on images that are hard or labelled wrong: what is more than its share is taken over from the \
+                teacher.</p>";
     (!rows.is_empty()).then(|| super::table(&head, &rows) + note)
 }
 
@@ -39,11 +40,14 @@ fn row(place: usize, model: &ModelReport, teacher: usize) -> Option<Vec<String>>
         shares(|repeated| repeated.same_class),
         shares(|repeated| repeated.wrong_too),
     );
+    // a teacher without errors leaves none to repeat
+    same.first()?;
+    let errors = Spread::of(same.iter().map(|share| share.of as f64).collect()).mean;
     Some(vec![
         named(place, model),
         share_text(&same),
         share_text(&wrong),
-        same.first()?.of.to_string(),
+        format!("{errors:.0}"),
         escape(&repeated().next()?.teacher),
     ])
 }
