@@ -5,7 +5,7 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-start bench-quantize bench-run bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -46,6 +46,9 @@ bench-train: $(PEERS)/.ready ## training steps and inference against PyTorch, in
 
 BUNDLES ?= out/pilot/student.askd
 DATA ?= fashion-mnist
+
+bench-decode: $(PEERS)/.ready ## training images out of JPEG files beside PyTorch's data loader, in turn (IMAGES=folder of classes)
+	ASKD_IMAGES="$(abspath $(IMAGES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench decode
 
 bench-start: onnxruntime $(PEERS)/.ready ## from nothing to the first result, beside Python's onnxruntime (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-runtime --bench start

@@ -1,6 +1,5 @@
 //! Flags about corrupted images.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use askd_compiler::Result;
@@ -8,6 +7,7 @@ use askd_compiler::data::{Corruption, ImageSet, Severity, contact_sheet};
 use askd_compiler::files::write_atomically;
 use askd_compiler::robustness::Options;
 use askd_runtime::Preprocess;
+use clap::builder::RangedU64ValueParser;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CorruptionArgs {
@@ -21,8 +21,8 @@ pub(super) struct CorruptionArgs {
     #[arg(long, default_value_t = 0, requires = "corrupt")]
     seed: u64,
     /// Only the first so many test images of each class [default: all images]
-    #[arg(long, value_name = "IMAGES", requires = "corrupt")]
-    images_per_class: Option<NonZeroUsize>,
+    #[arg(long, value_name = "IMAGES", requires = "corrupt", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    images_per_class: Option<usize>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ impl CorruptionArgs {
                 self.severity.clone()
             },
             seed: self.seed,
-            images_per_class: self.images_per_class.map(NonZeroUsize::get),
+            images_per_class: self.images_per_class,
         })
     }
 }
