@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
             made.path().to_owned()
         }
     };
-    let images = training_images(&folder.to_string_lossy())?;
+    let (_, images) = training_images(&folder.to_string_lossy())?;
     let python = std::env::var_os("ASKD_PEER_PYTHON");
     println!(
         "{} images, batches of {BATCH}, 3x224x224, medians of {EPOCHS} epochs in turn",
@@ -82,14 +82,15 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn training_images(folder: &str) -> Result<ImageSet, Failure> {
-    Ok(format!("folder:{folder}").parse::<DataSpec>()?.load(Part::Train)?)
+fn training_images(folder: &str) -> Result<(DataSpec, ImageSet), Failure> {
+    let data: DataSpec = format!("folder:{folder}").parse()?;
+    let images = data.load(Part::Train)?;
+    Ok((data, images))
 }
 
 /// Images a second of one epoch.
 fn rate(folder: &str) -> Result<f64, Failure> {
-    let data: DataSpec = format!("folder:{folder}").parse()?;
-    let set = data.load(Part::Train)?;
+    let (data, set) = training_images(folder)?;
     let recipe = Recipe::for_checkpoint("resnet18", &data, &set, data.kind.mean(), data.kind.std());
     let loader = Loader {
         set,

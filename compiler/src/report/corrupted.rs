@@ -7,7 +7,7 @@ use super::models::Model;
 use super::subject::Subject;
 use crate::export::Source;
 use crate::robustness::{Options, Robustness, measure_bundle, measure_network};
-use crate::{Error, Result, progress};
+use crate::{Result, progress};
 
 /// Measures the first seed of each model: all on the same images. Notes of those for which it cannot be done.
 ///
@@ -49,8 +49,5 @@ fn of_subject(
         }
         (None, None) => return Ok(None),
     };
-    let first = report.networks.into_iter().next();
-    Ok(Some(first.ok_or_else(|| {
-        Error::invalid("--corrupt", "a network to measure", "none")
-    })?))
+    Ok(report.networks.into_iter().next())
 }

@@ -29,11 +29,19 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// Whether the program under test can start itself, as a suite does; says where it cannot.
+fn starts_itself() -> bool {
+    let native = common::emulator().is_empty();
+    if !native {
+        eprintln!("skipped: an emulated program cannot start itself");
+    }
+    native
+}
+
 #[test]
 fn a_suite_writes_the_boards_table() {
     require_engine();
-    if !common::emulator().is_empty() {
-        eprintln!("skipped: an emulated program cannot start itself");
+    if !starts_itself() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -132,8 +140,7 @@ fn a_suite_writes_the_boards_table() {
 #[test]
 fn an_interrupted_suite_keeps_the_reports_that_it_has() {
     require_engine();
-    if !common::emulator().is_empty() {
-        eprintln!("skipped: an emulated program cannot start itself");
+    if !starts_itself() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -174,8 +181,7 @@ fn an_interrupted_suite_keeps_the_reports_that_it_has() {
 #[test]
 fn a_report_that_cannot_be_kept_costs_no_other() {
     require_engine();
-    if !common::emulator().is_empty() {
-        eprintln!("skipped: an emulated program cannot start itself");
+    if !starts_itself() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
