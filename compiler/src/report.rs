@@ -122,6 +122,12 @@ pub fn report(options: &ReportOptions) -> Result<Report> {
         return Err(Error::invalid("report", "a run directory or a bundle", "none"));
     }
     let mut gathered = gather(options)?;
+    let skipped = gathered.images.len() - gathered.decoded();
+    if skipped > 0 {
+        gathered
+            .notes
+            .push(format!("{skipped} test images that cannot be decoded"));
+    }
     let mut models = models::of(&gathered);
     if let Some(corruption) = &options.corruption {
         gathered
@@ -145,7 +151,7 @@ pub fn report(options: &ReportOptions) -> Result<Report> {
         date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         data: gathered.data.kind.name().to_owned(),
         data_sha256: gathered.images.digest()?,
-        images: gathered.images.len(),
+        images: gathered.decoded(),
         classes: gathered.images.classes.to_vec(),
         machine: Machine::here(),
         headline,

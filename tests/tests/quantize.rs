@@ -127,8 +127,14 @@ fn a_layer_left_float_is_float_in_the_engine() {
         |(id, histogram): (&NodeId, &Histogram)| (*id, Calibration::MinMax.range(histogram, Activations::Unsigned));
     let ranges: BTreeMap<_, _> = histograms.iter().map(range).collect();
     let plan = Plan::new(&graph, &weights, &ranges, Target::X86Avx2, &BTreeSet::from([depthwise])).unwrap();
-    let arithmetic = plan.as_ref().map_or(Arithmetic::Float, Arithmetic::Integer);
-    let model = write_model_in(arithmetic, &graph, &weights, &ModelInfo::new(Batch::One)).unwrap();
+    let plan = plan.unwrap();
+    let model = write_model_in(
+        Arithmetic::Integer(&plan),
+        &graph,
+        &weights,
+        &ModelInfo::new(Batch::One),
+    )
+    .unwrap();
     let meant = logits(&model, Optimisation::None, &loader);
     let kernels = logits(&model, Optimisation::All, &loader);
     let apart = distance(&kernels, &meant);

@@ -192,3 +192,19 @@ fn corrupted_images_are_measured_for_runs_and_variants_alike() {
     let mean = bears(1)["mean_top1"].as_f64().unwrap();
     assert!(page.contains(&format!("<td>{mean:.2}</td>")), "{mean}");
 }
+
+#[test]
+fn bundles_of_one_run_are_rows_of_their_own() {
+    let workspace = Workspace::new();
+    fashion_mnist(&workspace.path("fashion"), 100, 30);
+    for command in [
+        "train --model resnet8 --data fashion-mnist:fashion --epochs 1 --max-steps 4 --out run",
+        "export run --out floats.askd",
+        "export run --input u8 --out pixels.askd",
+    ] {
+        workspace.run(command).text();
+    }
+    let report = workspace.run("report floats.askd pixels.askd --json").json();
+    assert_eq!(names(&report), ["floats.askd fp32", "pixels.askd fp32"]);
+    assert_eq!(report["models"][1]["top1"]["values"].as_array().unwrap().len(), 1);
+}

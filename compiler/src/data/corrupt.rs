@@ -126,7 +126,7 @@ impl Corruption {
             ));
         }
         let mut picture = Picture::of(image);
-        // the golden ratio's bits, so that seeds that follow each other are far apart
+        // the golden ratio's bits keep the kinds' seeds apart, also of seeds that follow each other
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ self.0.stream.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         rng.set_stream(number);
         (self.0.apply)(&mut picture, self.strength(severity), &mut rng);

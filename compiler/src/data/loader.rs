@@ -107,6 +107,10 @@ impl Drop for Batches {
     }
 }
 
+fn none_decoded(images: usize) -> Error {
+    Error::invalid("--data", format!("an image that can be decoded among {images}"), "none")
+}
+
 impl Loader {
     /// A loader that keeps order and images, for evaluation; of large images fewer than `batch` at once.
     pub fn plain(set: ImageSet, preprocess: Preprocess, batch: usize) -> Self {
@@ -147,9 +151,8 @@ impl Loader {
                 }
             }
             if empty > 0 && empty == loader.batches_per_epoch() {
-                let expected = format!("an image that can be decoded among {}", order.len());
                 // a receiver that has left asks for no error either
-                let _ = sender.send(Err(Error::invalid("--data", expected, "none")));
+                let _ = sender.send(Err(none_decoded(order.len())));
             }
         };
         let thread = std::thread::Builder::new().name("loader".to_owned()).spawn(work);
@@ -167,13 +170,18 @@ impl Loader {
     pub fn for_each_pixels(&self, mut see: impl FnMut(&[u8], u32) -> Result<()>) -> Result<()> {
         let mut preprocess = self.preprocess.clone();
         let (mut buffer, mut pixels) = (Vec::new(), vec![0; preprocess.elements()]);
+        let mut seen = 0;
         for position in 0..self.set.len() {
             if let Some(image) = self.set.image(position, &mut buffer)? {
                 preprocess.apply_u8(&image, &mut pixels)?;
                 see(&pixels, self.set.label(position))?;
+                seen += 1;
             }
         }
-        Ok(())
+        match (seen, self.set.len()) {
+            (0, 1..) => Err(none_decoded(self.set.len())),
+            _ => Ok(()),
+        }
     }
 
     fn order(&self, epoch: usize) -> Vec<usize> {

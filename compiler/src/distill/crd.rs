@@ -138,8 +138,8 @@ impl Criterion for Crd {
             rng.set_stream(u64::MAX - number as u64);
             let values = (0..images * self.embedding).map(|_| rng.random_range(-bound..bound));
             modules.add_memory(&memory(side), &[images, self.embedding], values.collect())?;
-            // 0 until the first batch
-            modules.add_memory(&log_normaliser(side), &[], vec![0.0])?;
+            // that of 0 until the first batch
+            modules.add_memory(&log_normaliser(side), &[], vec![f32::NEG_INFINITY])?;
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Criterion for Crd {
             let products = own.matmul(&modules.memory(&memory(other))?.t()?)?.gather(&chosen, 1)?;
             let exponents = (products / self.contrast_temperature)?;
             let mut log_z = modules.memory(&log_normaliser(side))?.clone();
-            if scalar(&log_z)? == 0.0 {
+            if scalar(&log_z)? == f64::NEG_INFINITY {
                 // images times the mean of e^exponent
                 let sum = exponents.detach().flatten_all()?.log_sum_exp(0)?;
                 log_z = (sum + (images as f64 / exponents.elem_count() as f64).ln())?;

@@ -1,8 +1,10 @@
 //! From paths to measured networks: all on the same test images, the teachers that recipes name among them.
 
+use super::epochs::are_comparable;
 use super::subject::{Argument, Subject};
 use super::{ReportOptions, Role};
 use crate::data::{DataSpec, ImageSet, Part};
+use crate::distill::Teacher;
 use crate::train::{BEST_WEIGHTS, Recipe};
 use crate::{Error, Result, progress};
 
@@ -77,8 +79,10 @@ fn test_images(arguments: &[Argument], data: Option<&DataSpec>) -> Result<(DataS
         ));
     };
     let images = data.load(Part::Test)?.with_corrupt_files(corrupt_files);
-    for (argument, recipe) in recipes.filter(|(_, recipe)| recipe.data != *data) {
-        if recipe.data.load(Part::Test)?.digest()? != images.digest()? {
+    let mut others = recipes.filter(|(_, recipe)| recipe.data != *data).peekable();
+    let digest = others.peek().is_some().then(|| images.digest()).transpose()?;
+    for (argument, recipe) in others {
+        if Some(recipe.data.load(Part::Test)?.digest()?) != digest {
             let expected = "one set of test images (a report for each, or --data KIND:PATH that suits all)";
             let got = format!(
                 "{data} of {} and {} of {}",
@@ -132,9 +136,7 @@ impl Gathered {
                     continue;
                 }
                 if let Err(error) = teacher.check_digest() {
-                    missing.push(teacher.digest.clone());
-                    self.notes
-                        .push(format!("teacher {} is left out: {error}", teacher.network));
+                    self.leave_out(teacher, &error, &mut missing);
                     continue;
                 }
                 progress::say(&format!("{}: test images", teacher.weights.display()));
@@ -147,16 +149,32 @@ impl Gathered {
                 let recipe = run.and_then(|run| Some((run, Recipe::load(run).ok()?)));
                 let found =
                     match recipe.map(|(run, recipe)| Subject::of_run(run, &recipe, &self.images, &options.device)) {
-                        Some(Ok(subject)) => Subject {
+                        Some(Ok(subject)) => Ok(Subject {
                             role: Role::Teacher,
                             ..subject
-                        },
-                        _ => Subject::of_teacher(teacher, student, &self.data, &self.images, &options.device)?,
+                        }),
+                        _ => Subject::of_teacher(teacher, student, &self.data, &self.images, &options.device),
                     };
-                self.add(found);
+                match found {
+                    Ok(found) => self.add(found),
+                    Err(error) => self.leave_out(teacher, &error, &mut missing),
+                }
             }
         }
         Ok(())
+    }
+
+    fn leave_out(&mut self, teacher: &Teacher, error: &Error, missing: &mut Vec<String>) {
+        missing.push(teacher.digest.clone());
+        self.notes
+            .push(format!("teacher {} is left out: {error}", teacher.network));
+    }
+
+    /// Number of test images that all saw: those that could be decoded.
+    pub(super) fn decoded(&self) -> usize {
+        self.subjects
+            .first()
+            .map_or(0, |subject| subject.predictions.labels.len())
     }
 
     /// The teachers of `subject`; those of a student alone are those of the same network when it is distilled, with its seed if
@@ -184,13 +202,15 @@ impl Gathered {
         found.collect()
     }
 
-    /// The same student without a teacher: with the same seed and as many epochs, as far as there is one.
+    /// The same student without a teacher, from the same images: with the same seed and as many epochs, as far as there is one.
     pub(super) fn alone_of(&self, subject: &Subject) -> Option<&Subject> {
         let recipe = subject.recipe.as_ref().filter(|_| subject.role.is_distilled())?;
         let same_student = |other: &&Subject| {
             let of = other.recipe.as_ref();
             other.role == Role::Alone
-                && of.is_some_and(|other| other.network == recipe.network && other.input == recipe.input)
+                && of.is_some_and(|other| {
+                    other.network == recipe.network && other.input == recipe.input && are_comparable(other, recipe)
+                })
         };
         let likeness = |other: &&Subject| {
             let (run, epochs) = (

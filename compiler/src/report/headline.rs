@@ -15,7 +15,7 @@ use crate::spread::Spread;
 pub struct Headline {
     /// Name of the student.
     pub student: String,
-    /// Number of distilled students of which it is the best on validation images; the first, where they have none.
+    /// Number of distilled students of which it is the best on validation images; where none has any, of which it is the first.
     pub best_of: usize,
     /// Its top-1 on test images, percent.
     pub top1: f64,
@@ -75,9 +75,13 @@ pub(super) fn of(gathered: &Gathered, models: &[Model]) -> Option<Headline> {
             .unwrap_or(std::cmp::Ordering::Equal)
     });
     let student = best.or_else(|| runs.first().copied()).or_else(|| distilled().next())?;
+    let rivals = match student.validation_top1 {
+        Some(_) => runs.iter().filter(|model| validation(model).is_some()).count(),
+        None => runs.len(),
+    };
     let mut headline = Headline {
         student: student.name.clone(),
-        best_of: runs.len().max(1),
+        best_of: rivals.max(1),
         top1: student.top1.mean,
         bytes: student.bytes,
         p50_ms: student.latency_ms.map(|latency| latency.p50),
@@ -86,13 +90,15 @@ pub(super) fn of(gathered: &Gathered, models: &[Model]) -> Option<Headline> {
         projector: student.projector,
         sentences: Vec::new(),
     };
-    headline.sentences = headline.in_words(gathered.images.len(), student.measured.len());
-    let digests: Vec<_> = student.measured.iter().map(|seed| &seed.weights_sha256).collect();
+    headline.sentences = headline.in_words(gathered.decoded(), student.validation_top1.is_some());
+    let seeds = student.measured.iter();
+    let digests: Vec<_> = seeds.filter_map(|seed| seed.weights_sha256.as_ref()).collect();
     let forms = models.iter().filter(|model| {
-        let of_student = model
-            .measured
-            .iter()
-            .any(|seed| digests.contains(&&seed.weights_sha256));
+        let of_student = model.measured.iter().any(|seed| {
+            seed.weights_sha256
+                .as_ref()
+                .is_some_and(|digest| digests.contains(&digest))
+        });
         of_student && model.precision.as_deref().is_some_and(|precision| precision != "fp32")
     });
     headline
@@ -118,7 +124,13 @@ fn against_teacher(gathered: &Gathered, models: &[Model], student: &Model) -> Op
 
 fn against_alone(gathered: &Gathered, models: &[Model], student: &Model) -> Option<AgainstAlone> {
     let pairs = subjects(gathered, student).filter_map(|subject| Some((subject, gathered.alone_of(subject)?)));
-    let pairs: Vec<(&Subject, &Subject)> = pairs.collect();
+    let mut pairs: Vec<(&Subject, &Subject)> = pairs.collect();
+    if pairs.len() > 1 {
+        // one student alone beside several seeds would hide its own spread
+        pairs.sort_by_key(|(subject, alone)| subject.seed() != alone.seed());
+        let of_same_seed = pairs.iter().filter(|(subject, alone)| subject.seed() == alone.seed());
+        pairs.truncate(of_same_seed.count().max(1));
+    }
     let alone = model_of(gathered, models, pairs.first()?.1)?;
     let gains = pairs
         .iter()
@@ -147,7 +159,7 @@ fn model_of<'a>(gathered: &Gathered, models: &'a [Model], subject: &Subject) -> 
 }
 
 impl Headline {
-    fn in_words(&self, images: usize, seeds: usize) -> Vec<String> {
+    fn in_words(&self, images: usize, by_validation: bool) -> Vec<String> {
         let mut sentences = Vec::new();
         if let Some(teacher) = &self.teacher {
             let faster = teacher
@@ -163,7 +175,7 @@ impl Headline {
             ));
         }
         if let Some(alone) = &self.alone {
-            sentences.push(gain_in_words(alone, images, seeds));
+            sentences.push(gain_in_words(alone, images));
         }
         if let Some(projector) = &self.projector {
             sentences.push(format!(
@@ -172,8 +184,12 @@ impl Headline {
             ));
         }
         if self.best_of > 1 {
+            let chosen = match by_validation {
+                true => "the best on validation images",
+                false => "the first: none has validation images to choose by",
+            };
             sentences.push(format!(
-                "This is {}, of {} distilled students the best on validation images.",
+                "This is {}, of {} distilled students {chosen}.",
                 self.student, self.best_of
             ));
         }
@@ -181,7 +197,7 @@ impl Headline {
     }
 }
 
-fn gain_in_words(alone: &AgainstAlone, images: usize, seeds: usize) -> String {
+fn gain_in_words(alone: &AgainstAlone, images: usize) -> String {
     let points = &alone.points;
     let (verb, beside) = if points.mean < 0.0 {
         ("lost", "against")
@@ -198,7 +214,7 @@ fn gain_in_words(alone: &AgainstAlone, images: usize, seeds: usize) -> String {
             "{head}, which one seed and {images} test images cannot tell from nothing (95 % interval {low:+.2} to {high:+.2})."
         ),
         Some([low, high]) => format!("{head}; one seed, 95 % interval over the test images {low:+.2} to {high:+.2}."),
-        None => format!("{head}, ± {:.2} over {seeds} seeds.", points.std),
+        None => format!("{head}, ± {:.2} over {} seeds.", points.std, points.values.len()),
     }
 }
 
@@ -235,7 +251,7 @@ mod tests {
             points: Spread::of(values.to_vec()),
             interval,
         };
-        gain_in_words(&alone, 2000, values.len())
+        gain_in_words(&alone, 2000)
     }
 
     #[test]

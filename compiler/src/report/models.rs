@@ -7,7 +7,7 @@ use askd_runtime::sha256_hex;
 use serde::Serialize;
 
 use super::answers::{Repeated, per_class};
-use super::epochs::{EpochsToAlone, are_comparable, best_validation};
+use super::epochs::{EpochsToAlone, best_validation};
 use super::gather::Gathered;
 use super::subject::Subject;
 use super::{Latency, Reliability, Role, Share};
@@ -119,7 +119,11 @@ pub(super) fn of(gathered: &Gathered) -> Vec<Model> {
     let mut groups: Vec<(Key, Vec<usize>)> = Vec::new();
     for (place, subject) in subjects.iter().enumerate() {
         let key = Key::of(subject);
-        match groups.iter_mut().find(|(other, _)| *other == key) {
+        // the same seed twice is another model: a bundle that was quantised in another way, or weights trained elsewhere
+        let joins = |(other, places): &&mut (Key, Vec<usize>)| {
+            *other == key && places.iter().all(|place| subjects[*place].seed() != subject.seed())
+        };
+        match groups.iter_mut().find(joins) {
             Some((_, places)) => places.push(place),
             None => groups.push((key, vec![place])),
         }
@@ -253,8 +257,7 @@ fn measure(gathered: &Gathered, subject: &Subject) -> Measured {
 fn epochs_to_alone(gathered: &Gathered, seeds: &[&Subject]) -> Option<EpochsToAlone> {
     let each = seeds.iter().filter_map(|subject| {
         let alone = gathered.alone_of(subject)?;
-        let [recipe, other] = [subject.recipe.as_ref()?, alone.recipe.as_ref()?];
-        let target = best_validation(&alone.epochs).filter(|_| are_comparable(recipe, other))?;
+        let target = best_validation(&alone.epochs)?;
         (!subject.epochs.is_empty()).then_some((subject.epochs.as_slice(), target))
     });
     EpochsToAlone::of(&each.collect::<Vec<_>>())

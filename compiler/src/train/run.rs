@@ -143,9 +143,12 @@ impl Run<'_> {
     /// The rest of the current epoch; gives how long steps waited for their images.
     fn train_epoch(&mut self, progress: &mut Progress, events: &mut Events) -> Result<Duration> {
         let mut batches = self.loader.epoch(self.position.epoch, self.position.batch)?;
-        while !self.is_spent()
-            && let Some(batch) = batches.next()
-        {
+        while !self.is_spent() {
+            let Some(batch) = batches.next() else {
+                // behind the last batch there may have been some of nothing but skipped files
+                self.position.step = (self.position.epoch + 1) * self.loader.batches_per_epoch();
+                break;
+            };
             let batch = batch?;
             // batches of nothing but skipped files have their place in the schedule all the same
             self.position.batch = batch.number;

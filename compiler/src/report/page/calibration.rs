@@ -30,7 +30,7 @@ pub(super) fn section(report: &Report) -> String {
     format!(
         "{}<p class=\"note\">Expected calibration error over 15 bins of equal width: how far accuracy is from the confidence that the model \
          claims. The temperature was fitted on validation images; it changes no class.</p><div class=\"panels\">{panels}</div>\
-         <p class=\"note\">Accuracy over confidence, both in percent: <b class=\"c1\">bars</b> after temperature (pale: fewer than {FEW} \
+         <p class=\"note\">Accuracy over confidence, both in percent: <b class=\"c1\">bars</b> after temperature, where one was fitted (pale: fewer than {FEW} \
          images), <b class=\"c2\">dots</b> before it. On the dashed line a model is as sure as it should be. Of several seeds the first.</p>",
         table(&head, &rows)
     )

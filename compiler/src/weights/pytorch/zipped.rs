@@ -2,6 +2,7 @@
 //!
 //! Source: PyTorch's `torch/serialization.py`, `_save` and `_load`.
 
+use std::collections::HashMap;
 use std::io::{Cursor, copy, sink};
 
 use zip::{CompressionMethod, ZipArchive};
@@ -31,13 +32,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, Damage> {
     }
     let mut program = member(&mut archive, bytes, &format!("{directory}{PICKLE}"))?;
     let pickle = Pickle::read(&mut program)?;
+    // many tensors may share a storage, whose checksum is worth one look
+    let mut seen: HashMap<String, &[u8]> = HashMap::new();
     weights(&pickle, bytes.len(), |storage| {
+        if let Some(content) = seen.get(storage.key) {
+            return Ok(content);
+        }
         let name = format!("{directory}data/{}", storage.key);
         let content = member(&mut archive, bytes, &name)?;
         if content.len() < storage.bytes()? {
             let (got, want) = (content.len(), storage.bytes()?);
             return Err(format!("{name:?} of {got} bytes, not {want}"));
         }
+        seen.insert(storage.key.to_owned(), content);
         Ok(content)
     })
 }

@@ -59,12 +59,10 @@ impl Cores {
             Self::Little => |cores| cores.iter().map(|core| core.1).min(),
         };
         let usable = machine::Cores::read(root);
-        let is_usable = |core: u32| {
-            let told = [&usable.online, &usable.allowed].into_iter().flatten();
-            told.map(CpuSet::numbers).all(|numbers| numbers.contains(&core))
-        };
+        let told = [&usable.online, &usable.allowed].into_iter().flatten();
+        let told: Vec<_> = told.map(CpuSet::numbers).collect();
         let mut cores = machine::Cores::capacities(root);
-        cores.retain(|core| is_usable(core.0));
+        cores.retain(|core| told.iter().all(|numbers| numbers.contains(&core.0)));
         cores.sort_unstable();
         let differ = cores.iter().any(|core| core.1 != cores[0].1);
         let wanted = best(&cores).filter(|_| differ).ok_or_else(|| {

@@ -189,10 +189,24 @@ impl<'b, 'a> Machine<'b, 'a> {
             Value::Global("collections", "OrderedDict" | "defaultdict")
         );
         self.push(if is_dict {
-            Value::Dict(Vec::new())
+            Value::Dict(self.pairs(arguments))
         } else {
             Value::Call { callee, arguments }
         })
+    }
+
+    /// The items that a dictionary is made with: Python 2 gives a list of lists of two, Python 3 adds them later.
+    fn pairs(&self, arguments: Id) -> Vec<(Id, Id)> {
+        let items = |id: Id| match &self.values[id.0 as usize] {
+            Value::List(items) | Value::Tuple(items) => items.as_slice(),
+            _ => &[],
+        };
+        let pair = |item: &Id| match items(*item) {
+            [key, value] => Some((*key, *value)),
+            _ => None,
+        };
+        let list = items(arguments).first().map_or(&[][..], |list| items(*list));
+        list.iter().filter_map(pair).collect()
     }
 
     fn append(&mut self, items: &[Id]) -> Result<()> {

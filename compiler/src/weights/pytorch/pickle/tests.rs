@@ -50,6 +50,19 @@ fn containers_hold_what_python_puts_into_them() {
     assert!(matches!(pickle.value(items[1].1), Value::Global("m", "f")));
 }
 
+/// Python 2.7: `pickle.dumps(OrderedDict(a=1), 2)` without the memo's operations.
+#[test]
+fn a_dictionary_of_python_2_is_made_of_pairs() {
+    let pickle = read(b"\x80\x02ccollections\nOrderedDict\n]](U\x01aK\x01ea\x85R.").unwrap();
+    let Value::Dict(items) = pickle.top() else {
+        panic!("{pickle:?}")
+    };
+    let [(key, value)] = items.as_slice() else {
+        panic!("{items:?}")
+    };
+    assert_eq!((pickle.text(*key), pickle.size(*value)), (Some("a"), Some(1)));
+}
+
 /// `os.system("true")`: a value that names the call.
 #[test]
 fn a_call_is_not_made() {
