@@ -10,6 +10,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    askd_runtime::disable_telemetry();
     askd_compiler::nn::kernels::memory::keep_freed_memory();
     cli::main()
 }

@@ -5,6 +5,7 @@
  *   cc -std=c11 -Iruntime/capi/include -o classify examples/c/classify.c target/release/libaskd.a -lpthread -ldl -lm
  *   ./classify out/pilot/student.askd photo.ppm
  */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,6 +60,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
 
+    /* ONNX Runtime as Microsoft publishes it reports to it over the network; a device must not. */
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     /* Every byte of the bundle is checked here; ONNX Runtime is loaded by the session. */
     askd_model *model = NULL;
     askd_session *session = NULL;

@@ -92,6 +92,8 @@ int main(int argc, char **argv)
 try {
     if (argc != 3)
         throw std::runtime_error("usage: classify BUNDLE.askd IMAGE.ppm|IMAGE.pgm");
+    // ONNX Runtime as Microsoft publishes it reports to it over the network; a device must not.
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     run(argv[1], argv[2]);
     return EXIT_SUCCESS;
 } catch (const std::exception &error) {

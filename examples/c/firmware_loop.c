@@ -165,6 +165,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: firmware_loop BUNDLE_DIR [--frames N] [--rate HZ]\n");
         return EXIT_FAILURE;
     }
+    /* ONNX Runtime as Microsoft publishes it reports to it over the network; a device must not. */
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     struct sigaction action = {.sa_handler = stop};
     sigaction(SIGTERM, &action, NULL);
     static struct server server;

@@ -12,6 +12,8 @@ use askd_runtime::{Image, Model, PixelFormat, SessionOptions};
 use image::{DynamicImage, ImageReader};
 
 fn main() -> anyhow::Result<()> {
+    // ONNX Runtime as Microsoft publishes it reports to it over the network; a device must not.
+    askd_runtime::disable_telemetry();
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     let [bundle, file] = arguments.as_slice() else {
         bail!("usage: classify BUNDLE.askd IMAGE.png|IMAGE.jpg");

@@ -44,6 +44,8 @@ struct Frame {
 }
 
 fn main() -> anyhow::Result<()> {
+    // ONNX Runtime as Microsoft publishes it reports to it over the network; a device must not.
+    askd_runtime::disable_telemetry();
     let (folder, frames, rate) = arguments()?;
     let period = Duration::from_secs_f64(1.0 / rate);
     let first = newest(&folder, None).with_context(|| format!("{}: no bundle in it", folder.display()))?;

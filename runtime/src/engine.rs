@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::error::Error;
 use crate::library::{self, Candidate, MINIMUM, RECOMMENDED};
 use crate::provider::Provider;
+use crate::telemetry;
 
 /// The loaded ONNX Runtime.
 ///
@@ -15,6 +16,8 @@ use crate::provider::Provider;
 pub struct Engine {
     path: PathBuf,
     version: Option<String>,
+    /// Whether the variable kept telemetry off when the library was loaded; later it has no effect.
+    silenced: bool,
     environment: ort::environment::Environment,
 }
 
@@ -67,15 +70,32 @@ impl Engine {
 
     /// One line on a reason for care, such as a version with known crashes; `None` if there is none.
     pub fn warning(&self) -> Option<String> {
-        let version = self
+        let path = self.path.display();
+        let elderly = self
             .version
             .as_deref()
-            .filter(|version| library::is_below(version, RECOMMENDED))?;
-        Some(format!(
-            "{}: ONNX Runtime {version} can crash or hang on malformed models: run none that no bundle vouches for \
-             ({RECOMMENDED} and later are known to withstand them)",
-            self.path.display()
-        ))
+            .filter(|version| library::is_below(version, RECOMMENDED));
+        if let Some(version) = elderly {
+            return Some(format!(
+                "{path}: ONNX Runtime {version} can crash or hang on malformed models: run none that no bundle vouches for \
+                 ({RECOMMENDED} and later are known to withstand them)"
+            ));
+        }
+        (!self.silenced && self.has_telemetry()).then(|| {
+            format!(
+                "{path}: this build of ONNX Runtime reports to Microsoft over the network and writes to the user's cache \
+                 directory: set {}=1 before the program starts, or call askd_runtime::disable_telemetry first in main",
+                telemetry::VARIABLE
+            )
+        })
+    }
+
+    /// Whether the library has telemetry, as the builds that Microsoft publishes have from 1.29 on, switched off or not.
+    ///
+    /// Searches the library's file, which takes some milliseconds; one that cannot be read any more counts as having none. See
+    /// [`disable_telemetry`](crate::disable_telemetry).
+    pub fn has_telemetry(&self) -> bool {
+        telemetry::is_in(&self.path).unwrap_or(false)
     }
 
     pub(crate) fn environment(&self) -> &ort::environment::Environment {
@@ -98,6 +118,7 @@ impl Engine {
 
     fn start(path: Option<&Path>) -> Result<Self, Error> {
         let (candidates, searched) = library::locate(path)?;
+        let silenced = telemetry::is_disabled();
         for candidate in candidates {
             let (path, version, by_name) = match candidate {
                 Candidate::File { path, version } => (path, version, false),
@@ -129,6 +150,7 @@ impl Engine {
             };
             let environment = builder
                 .with_name("askd")
+                // Keeps off what comes after the first report of the process; see `telemetry`.
                 .with_telemetry(false)
                 .build()
                 .map_err(failed_to("start"))?;
@@ -137,6 +159,7 @@ impl Engine {
             return Ok(Self {
                 path,
                 version,
+                silenced,
                 environment,
             });
         }

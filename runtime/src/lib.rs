@@ -44,6 +44,7 @@ mod profile;
 mod provider;
 mod session;
 mod storage;
+mod telemetry;
 mod text;
 mod top_k;
 
@@ -65,4 +66,5 @@ pub use crate::preprocess::Preprocess;
 pub use crate::profile::{NodePlacement, NodeProfile, Profile};
 pub use crate::provider::{Missing, Provider};
 pub use crate::session::Session;
+pub use crate::telemetry::disable_telemetry;
 pub use crate::top_k::{Prediction, Predictions, Ranking, softmax, top_k};

@@ -7,6 +7,7 @@ mod common;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use askd_runtime::{Engine, Error};
 use common::{require_engine, with_version};
@@ -116,6 +117,63 @@ fn the_development_library_is_recent_enough() {
     assert_eq!(engine.warning(), None, "{engine:?}");
 }
 
+/// Where the library's telemetry leaves its identifier and its database, if it is not kept off.
+fn files_below(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { files_below(&path) } else { 1 })
+        .sum()
+}
+
+#[test]
+fn telemetry_is_told_of_unless_it_is_off() {
+    let library = require_engine();
+    let home = tempfile::tempdir().unwrap();
+    for (value, off) in [(None, false), (Some("0"), false), (Some("1"), true)] {
+        let mut command = child_command(&env::current_exe().unwrap(), None, Some(library.path()));
+        command.env("HOME", home.path()).env_remove("XDG_CACHE_HOME");
+        command.env_remove("ORT_DISABLE_TELEMETRY");
+        command.envs(value.map(|value| ("ORT_DISABLE_TELEMETRY", value)));
+        let said = what_it_says(command);
+        let told = said.contains("reports to Microsoft") && said.contains("set ORT_DISABLE_TELEMETRY=1");
+        assert_eq!(told, library.has_telemetry() && !off, "{value:?}: {said}");
+        assert_eq!(said.contains("warning None"), !told, "{value:?}: {said}");
+        if off {
+            assert_eq!(files_below(home.path()), 0, "{value:?}");
+        }
+        let _ = fs::remove_dir_all(home.path().join(".cache"));
+    }
+}
+
+/// The body of a child below.
+#[test]
+#[ignore = "run by the other tests in a process of its own"]
+fn quiet_child() {
+    askd_runtime::disable_telemetry();
+    let value = env::var("ORT_DISABLE_TELEMETRY");
+    println!("loaded {} {value:?} {:?}", std::process::id(), env::args().next_back());
+}
+
+#[test]
+fn a_program_starts_anew_without_telemetry() {
+    if !common::emulator().is_empty() {
+        // The emulated program can't be started again by its own name.
+        return;
+    }
+    let own = env::current_exe().unwrap();
+    for (given, expected) in [(None, "1"), (Some("0"), "0"), (Some(""), "")] {
+        let mut command = Command::new(&own);
+        command.args(["--exact", "quiet_child", "--ignored", "--nocapture"]);
+        command.env_remove("ORT_DISABLE_TELEMETRY");
+        command.envs(given.map(|value| ("ORT_DISABLE_TELEMETRY", value)));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let expected = format!(r#"loaded {} Ok("{expected}") Some("--nocapture")"#, child.id());
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(&expected), "{given:?}: expected {expected}, got {text}");
+    }
+}
+
 /// The body of the children below: loads, and says in one line how it went.
 #[test]
 #[ignore = "run by the other tests in a process of its own"]
@@ -128,11 +186,19 @@ fn child() {
 
 /// What the child says when run as `program` with `ORT_DYLIB_PATH` and `CHILD_LIBRARY` so.
 fn in_child(program: &Path, variable: Option<&Path>, explicit: Option<&Path>) -> String {
+    what_it_says(child_command(program, variable, explicit))
+}
+
+fn child_command(program: &Path, variable: Option<&Path>, explicit: Option<&Path>) -> Command {
     let mut command = common::command(program);
     command.args(["--exact", "child", "--ignored", "--nocapture"]);
     command.env_remove("ORT_DYLIB_PATH").env_remove("CHILD_LIBRARY");
     command.envs(variable.map(|path| ("ORT_DYLIB_PATH", path)));
     command.envs(explicit.map(|path| ("CHILD_LIBRARY", path)));
+    command
+}
+
+fn what_it_says(mut command: Command) -> String {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {text}", output.status);

@@ -5,5 +5,6 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    askd_runtime::disable_telemetry();
     cli::main()
 }

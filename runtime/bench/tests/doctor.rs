@@ -40,6 +40,27 @@ fn found<'a>(report: &'a Value, subject: &str, severity: &str) -> &'a str {
 }
 
 #[test]
+fn telemetry_is_told_of_and_kept_off() {
+    let engine = require_engine();
+    let home = tempfile::tempdir().unwrap();
+    let mut command = common::command(env!("CARGO_BIN_EXE_askd-bench"));
+    command.args(["doctor", "--json"]).env("HOME", home.path());
+    command.env_remove("XDG_CACHE_HOME").env_remove("ORT_DISABLE_TELEMETRY");
+    let output = command.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["engine"]["telemetry"], engine.has_telemetry());
+    if engine.has_telemetry() {
+        found(&report, "telemetry", "note");
+    }
+    // An emulated program can't be started again by its own name.
+    if common::emulator().is_empty() {
+        assert_eq!(report["engine"]["warning"].as_str(), None, "{report:#}");
+        let left: Vec<_> = fs::read_dir(home.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
 fn a_good_bundle_is_ready() {
     let engine = require_engine();
     let folder = bundle(FIXED, Batch::One, |_, _| {});

@@ -385,6 +385,9 @@ const char *askd_provider_text(uint32_t provider);
  * `libonnxruntime.so` beside the executable or in `../lib`, `../onnxruntime/lib` or `../../onnxruntime/lib` from there;
  * last, what the system's loader finds. Need not be called: the first session loads it too.
  *
+ * The builds that Microsoft publishes report to it over the network, unless the variable ORT_DISABLE_TELEMETRY is 1 when the
+ * library is loaded: `askd_engine_warning` tells then.
+ *
  * Statuses: LIBRARY, LIBRARY_CONFLICT if `path` is another library than the one loaded, ENGINE. Threads: any.
  */
 askd_status askd_engine_load(const char *path);

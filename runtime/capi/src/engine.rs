@@ -14,6 +14,9 @@ use crate::status::askd_status;
 /// `libonnxruntime.so` beside the executable or in `../lib`, `../onnxruntime/lib` or `../../onnxruntime/lib` from there;
 /// last, what the system's loader finds. Need not be called: the first session loads it too.
 ///
+/// The builds that Microsoft publishes report to it over the network, unless the variable ORT_DISABLE_TELEMETRY is 1 when the
+/// library is loaded: `askd_engine_warning` tells then.
+///
 /// Statuses: LIBRARY, LIBRARY_CONFLICT if `path` is another library than the one loaded, ENGINE. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn askd_engine_load(path: *const c_char) -> askd_status {

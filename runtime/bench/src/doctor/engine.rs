@@ -22,6 +22,8 @@ pub struct EngineFacts {
     pub version: Option<String>,
     /// What to know of that version.
     pub warning: Option<String>,
+    /// Whether it has telemetry, switched off in this process or not.
+    pub telemetry: bool,
     /// Names of the providers it was built with, of those that the runtime knows.
     pub providers: Vec<&'static str>,
 }
@@ -32,6 +34,7 @@ impl EngineFacts {
             path: engine.path().display().to_string(),
             version: engine.version().map(str::to_owned),
             warning: engine.warning(),
+            telemetry: engine.has_telemetry(),
             providers: engine.providers().into_iter().map(Provider::name).collect(),
         }
     }
@@ -63,8 +66,13 @@ pub(super) fn load(demand: &Demand, findings: &mut Vec<Finding>) -> Option<&'sta
     let path = &facts.path;
     findings.push(Finding::ok("engine", format!("ONNX Runtime {version}, {path}")));
     if let Some(warning) = facts.warning {
-        let advice = "take a later one where the board allows it";
+        let advice = "take another one where the board allows it";
         findings.push(Finding::note("engine", warning, advice));
+    }
+    if facts.telemetry {
+        let text = "this build reports to Microsoft over the network, but where it is told not to, as by this program";
+        let advice = "start yours with ORT_DISABLE_TELEMETRY=1, or call askd_runtime::disable_telemetry first in main";
+        findings.push(Finding::note("telemetry", text, advice));
     }
     let providers = facts.providers.join(", ");
     findings.push(Finding::ok("providers", format!("built with {providers}")));
