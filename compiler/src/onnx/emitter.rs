@@ -73,6 +73,26 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
+    /// Appends a Pad node that surrounds a map with zeros: `beginnings` and `ends` of N, C, H, W; `zero` names the integer that stands
+    /// for zero, in a map of integers.
+    ///
+    /// **ONNX Spec**: <https://onnx.ai/onnx/operators/onnx__Pad.html>, opset 13.
+    pub(super) fn pad(
+        &mut self,
+        name: &str,
+        input: &str,
+        [beginnings, ends]: [[usize; 4]; 2],
+        zero: Option<&str>,
+        output: &str,
+    ) -> Result<()> {
+        let pads = format!("{name}.pads");
+        let around: Vec<i64> = beginnings.into_iter().chain(ends).map(|count| count as i64).collect();
+        self.ints(&pads, &around)?;
+        // without a value the mode "constant" pads the number 0
+        let inputs: Vec<&str> = [input, &pads].into_iter().chain(zero).collect();
+        self.node("Pad", name, &inputs, output, Vec::new())
+    }
+
     /// Appends all tensors a node owns as initialisers, in their order; gives the names under which they are read.
     pub(super) fn parameters(&mut self, step: &Step<'_>) -> Result<Vec<String>> {
         let mut names = Vec::new();
@@ -80,7 +100,7 @@ impl<'a> Emitter<'a> {
             // the weights were checked against the graph
             let tensor = &self.weights[&name];
             names.push(match (step.integer, role) {
-                (Some(layer), Role::Weight) => integers::weights(layer, &name, &tensor.shape, self)?,
+                (Some(layer), Role::Weight) => integers::weights(layer, &name, self)?,
                 (
                     Some(IntegerLayer {
                         biases: Some(biases), ..

@@ -9,9 +9,9 @@ use crate::Result;
 use crate::quantize::{IntegerBiases, IntegerLayer};
 
 /// Writes a layer's weights as integers; gives the name of the floats they stand for.
-pub(super) fn weights(layer: &IntegerLayer, name: &str, shape: &[usize], emitter: &mut Emitter<'_>) -> Result<String> {
+pub(super) fn weights(layer: &IntegerLayer, name: &str, emitter: &mut Emitter<'_>) -> Result<String> {
     let bytes = layer.weights.iter().map(|weight| weight.to_le_bytes()[0]).collect();
-    emitter.initialiser(name, DataType::INT8, shape, bytes)?;
+    emitter.initialiser(name, DataType::INT8, &layer.shape, bytes)?;
     restored(name, &layer.weight_scales, (DataType::INT8, 1), emitter)
 }
 

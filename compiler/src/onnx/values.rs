@@ -5,7 +5,8 @@
 //! rounding.
 //!
 //! **ONNX Spec**: <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>,
-//! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html> and <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 13.
+//! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, <https://onnx.ai/onnx/operators/onnx__Pad.html> and
+//! <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 13.
 
 use askd_models::{Graph, LOGITS, NodeId, Op};
 use onnx_protobuf::tensor_proto::DataType;
@@ -23,6 +24,10 @@ struct ValueNames {
     integer: String,
     /// As the floats that the integers stand for.
     restored: String,
+    /// As integers, and channels of zeros behind them.
+    padded: String,
+    /// As the floats that those stand for.
+    padded_restored: String,
     /// As floats of 16 bits, where others are of 32: at image and logits.
     half: String,
     scale: String,
@@ -49,6 +54,8 @@ impl ValueNames {
         Self {
             integer: of("quantized"),
             restored: of("dequantized"),
+            padded: of("padded"),
+            padded_restored: of("padded.dequantized"),
             half: of("half"),
             scale: of("scale"),
             zero_point: of("zero_point"),
@@ -99,6 +106,7 @@ impl<'a> Values<'a> {
         let names = &self.names[input.index()];
         match self.arithmetic {
             Arithmetic::Integer(plan) if plan.moves(reader) => &names.integer,
+            Arithmetic::Integer(plan) if plan.added_channels(reader).is_some() => &names.padded_restored,
             Arithmetic::Integer(plan) if plan.is_integer(input) => &names.restored,
             Arithmetic::Half if self.has_two_widths(input) => &names.half,
             _ => &names.float,
@@ -173,7 +181,7 @@ impl<'a> Values<'a> {
         image || self.names[id.index()].float == LOGITS
     }
 
-    /// The rounding of a value that is kept as integers, and the floats that most readers start from.
+    /// The rounding of a value that is kept as integers, and the floats that its readers start from.
     fn emit_integers(&self, plan: &Plan, id: NodeId, emitter: &mut Emitter<'_>) -> Result<()> {
         let Some(rounding) = self.affine_names(id).filter(|_| plan.is_integer(id)) else {
             return Ok(());
@@ -182,11 +190,31 @@ impl<'a> Values<'a> {
         if !self.writes_integers(id) {
             rounding.emit_as(&names.float, &names.integer, emitter)?;
         }
-        let restores = |(reader, node): (NodeId, &askd_models::Node)| node.inputs.contains(&id) && !plan.moves(reader);
-        if self.graph.iter().any(restores) {
-            let inputs = [names.integer.as_str(), rounding.scale, rounding.zero_point];
-            let name = format!("{}.dequantize", names.float);
-            emitter.node("DequantizeLinear", &name, &inputs, &names.restored, Vec::new())?;
+        let restored = |integer: &str, restored: &str, emitter: &mut Emitter<'_>| {
+            let name = restored.replace("dequantized", "dequantize");
+            let inputs = [integer, rounding.scale, rounding.zero_point];
+            emitter.node("DequantizeLinear", &name, &inputs, restored, Vec::new())
+        };
+        let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&id));
+        let computing = readers.map(|(reader, _)| reader).filter(|reader| !plan.moves(*reader));
+        let (plain, added) = computing.fold((false, None), |(plain, added), reader| {
+            let own = plan.added_channels(reader);
+            (plain || own.is_none(), added.or(own))
+        });
+        if plain {
+            restored(&names.integer, &names.restored, emitter)?;
+        }
+        if let Some(added) = added {
+            let ends = [0, added, 0, 0];
+            let zero = Some(rounding.zero_point);
+            emitter.pad(
+                &format!("{}.pad", names.float),
+                &names.integer,
+                [[0; 4], ends],
+                zero,
+                &names.padded,
+            )?;
+            restored(&names.padded, &names.padded_restored, emitter)?;
         }
         Ok(())
     }

@@ -8,7 +8,9 @@ const BIAS_LIMIT: f64 = (1 << 30) as f64;
 /// A convolution's or linear layer's tensors as integers, each output channel with a scale of its own, zero at 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntegerLayer {
-    /// The weights, in the float tensor's order.
+    /// The weights' dimensions: the float tensor's, unless [`pad_channels`](Self::pad_channels) has added to them.
+    pub shape: Vec<usize>,
+    /// The weights, output channels first.
     pub weights: Vec<i8>,
     /// Their scales, one an output channel.
     pub weight_scales: Vec<f32>,
@@ -35,6 +37,7 @@ impl IntegerLayer {
         let channels = weight.shape[0];
         let per_channel = weight.data.len() / channels.max(1);
         let mut layer = Self {
+            shape: weight.shape.clone(),
             weights: Vec::with_capacity(weight.data.len()),
             weight_scales: Vec::with_capacity(channels),
             biases: bias.map(|_| IntegerBiases {
@@ -56,6 +59,20 @@ impl IntegerLayer {
             }
         }
         layer
+    }
+
+    /// Adds `count` input channels of zeros to a convolution of one group, behind those it has.
+    ///
+    /// # Shapes
+    /// - weights before: `(O, C, K, K)`, after: `(O, C + count, K, K)`
+    pub fn pad_channels(&mut self, count: usize) {
+        let filter = self.weights.len() / self.shape[0].max(1);
+        let pixels = filter / self.shape[1].max(1);
+        let filters = self.weights.chunks_exact(filter.max(1));
+        self.weights = filters
+            .flat_map(|filter| filter.iter().copied().chain(std::iter::repeat_n(0, count * pixels)))
+            .collect();
+        self.shape[1] += count;
     }
 }
 
@@ -94,6 +111,14 @@ mod tests {
         let layer = IntegerLayer::new(&tensor(&[1, 3], &[3.0, -3.0, 1.0]), None, 1.0, 64);
         assert_eq!(layer.weights, [64, -64, 21]);
         assert!(layer.biases.is_none());
+    }
+
+    #[test]
+    fn channels_of_zeros_stand_behind_the_others() {
+        let mut layer = IntegerLayer::new(&tensor(&[2, 1, 1, 2], &[1.0, -1.0, 0.5, 1.0]), None, 1.0, 127);
+        layer.pad_channels(2);
+        assert_eq!(layer.shape, [2, 3, 1, 2]);
+        assert_eq!(layer.weights, [127, -127, 0, 0, 0, 0, 64, 127, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use askd_models::{Graph, NodeId};
+use askd_models::{Conv2d, Graph, NodeId, Op};
 
 use super::calibration::Range;
 use super::layer::IntegerLayer;
@@ -19,6 +19,8 @@ pub struct Plan {
     /// The maps of values that have one of their own.
     affines: BTreeMap<NodeId, Affine>,
     layers: BTreeMap<NodeId, IntegerLayer>,
+    /// Convolutions that read their input with channels of zeros behind it, and how many.
+    added_channels: BTreeMap<NodeId, usize>,
 }
 
 impl Plan {
@@ -49,6 +51,7 @@ impl Plan {
             affines: affines.collect(),
             activations,
             layers: BTreeMap::new(),
+            added_channels: BTreeMap::new(),
             placement,
         };
         for id in layers(graph)
@@ -59,7 +62,11 @@ impl Plan {
             let tensor = |suffix: &str| weights.get(&format!("{}.{suffix}", node.name));
             if let (Some(weight), Some(input)) = (tensor("weight"), plan.affine(graph, node.inputs[0])) {
                 let bias = tensor("bias").filter(|_| target.integer_biases());
-                let layer = IntegerLayer::new(weight, bias, input.scale, target.weight_limit());
+                let mut layer = IntegerLayer::new(weight, bias, input.scale, target.weight_limit());
+                if let Some(added) = added_channels(node.op, target.channel_multiple()) {
+                    layer.pad_channels(added);
+                    plan.added_channels.insert(id, added);
+                }
                 plan.layers.insert(id, layer);
             }
         }
@@ -101,6 +108,11 @@ impl Plan {
         self.layers.get(&id)
     }
 
+    /// How many channels of zeros a convolution reads behind those of its input; its [`layer`](Self::layer) has weights for them.
+    pub fn added_channels(&self, id: NodeId) -> Option<usize> {
+        self.added_channels.get(&id).copied()
+    }
+
     /// The integers that activations are.
     pub fn activations(&self) -> Activations {
         self.activations
@@ -110,6 +122,18 @@ impl Plan {
     pub fn integer_layers(&self) -> usize {
         self.layers.len()
     }
+}
+
+/// How many channels a convolution lacks to have a multiple of `multiple`; none if it lacks none.
+fn added_channels(op: Op, multiple: usize) -> Option<usize> {
+    let Op::Conv2d(Conv2d {
+        in_channels, groups: 1, ..
+    }) = op
+    else {
+        return None;
+    };
+    let lacking = in_channels.next_multiple_of(multiple) - in_channels;
+    (lacking > 0).then_some(lacking)
 }
 
 #[cfg(test)]

@@ -29,10 +29,6 @@ pub(super) fn emit([stride, before, after]: [usize; 3], step: &Step<'_>, emitter
     let kept = of("subsampled");
     emitter.node("Slice", &of("subsample"), &inputs, &kept, Vec::new())?;
 
-    // beginnings of N, C, H, W, then their ends; without a value the mode "constant" pads the number 0
-    let pads = of("pads");
-    emitter.ints(&pads, &[0, before as i64, 0, 0, 0, after as i64, 0, 0])?;
-    let mut inputs = vec![kept.as_str(), &pads];
-    inputs.extend(step.zero);
-    emitter.node("Pad", name, &inputs, step.output, Vec::new())
+    let around = [[0, before, 0, 0], [0, after, 0, 0]];
+    emitter.pad(name, &kept, around, step.zero, step.output)
 }
