@@ -25,7 +25,7 @@ use askd_runtime::{Image, PixelFormat};
 use sha2::{Digest, Sha256};
 
 pub use augment::Augmentation;
-pub(crate) use corrupt::corrupted;
+pub(crate) use corrupt::Prepared;
 pub use corrupt::{Corruption, Severity, contact_sheet};
 pub use degrade::{first_of_each_class, subset, with_label_noise};
 pub use folder::CorruptFiles;

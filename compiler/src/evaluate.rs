@@ -63,25 +63,9 @@ impl Predictions {
 
     /// Accuracy and loss.
     pub fn evaluation(&self) -> Evaluation {
-        let (mut top1, mut top5, mut loss) = (0_usize, 0_usize, 0.0);
-        for (logits, label) in self.rows() {
-            let own = logits[label as usize];
-            // ties go to the lower class, as argmax does; a NaN is never right
-            let ahead = |(class, other): (usize, &f32)| *other > own || (*other == own && class < label as usize);
-            let rank = logits.iter().enumerate().filter(|pair| ahead(*pair)).count();
-            let right = !own.is_nan();
-            top1 += usize::from(right && rank == 0);
-            top5 += usize::from(right && rank < 5);
-            loss += cross_entropy(logits, label, 1.0);
-        }
-        let images = self.labels.len();
-        let percent = |count: usize| 100.0 * count as f64 / images.max(1) as f64;
-        Evaluation {
-            top1: percent(top1),
-            top5: percent(top5),
-            loss: loss / images.max(1) as f64,
-            images,
-        }
+        let mut tally = Tally::default();
+        tally.add(self);
+        tally.evaluation()
     }
 
     /// The divisor of the logits that minimises the mean cross-entropy: golden-section search over its logarithm.
@@ -112,6 +96,44 @@ impl Predictions {
             }
         }
         f64::midpoint(low, high).exp() as f32
+    }
+}
+
+/// What an [`Evaluation`] is the mean of, for images that come in parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tally {
+    top1: usize,
+    top5: usize,
+    loss: f64,
+    images: usize,
+}
+
+impl Tally {
+    /// Counts further images.
+    pub(crate) fn add(&mut self, predictions: &Predictions) {
+        for (logits, label) in predictions.rows() {
+            let own = logits[label as usize];
+            // ties go to the lower class, as argmax does; a NaN is never right
+            let ahead = |(class, other): (usize, &f32)| *other > own || (*other == own && class < label as usize);
+            let rank = logits.iter().enumerate().filter(|pair| ahead(*pair)).count();
+            let right = !own.is_nan();
+            self.top1 += usize::from(right && rank == 0);
+            self.top5 += usize::from(right && rank < 5);
+            self.loss += cross_entropy(logits, label, 1.0);
+            self.images += 1;
+        }
+    }
+
+    /// Of all images so far.
+    pub(crate) fn evaluation(self) -> Evaluation {
+        let images = self.images.max(1) as f64;
+        let percent = |count: usize| 100.0 * count as f64 / images;
+        Evaluation {
+            top1: percent(self.top1),
+            top5: percent(self.top5),
+            loss: self.loss / images,
+            images: self.images,
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use askd_runtime::{Model, Preprocess};
 
 pub use self::report::{CorruptedAccuracy, Report, Robustness};
 pub use self::subject::Subject;
-use crate::data::{Corruption, ImageSet, Severity, corrupted, first_of_each_class};
-use crate::evaluate::{Evaluation, Predictions};
+use crate::data::{Corruption, ImageSet, Prepared, Severity, first_of_each_class};
+use crate::evaluate::{Evaluation, Tally};
 use crate::nn::Network;
 use crate::progress::Progress;
 use crate::train::Recipe;
@@ -103,27 +103,29 @@ pub fn measure(
         .flat_map(|corruption| severities.iter().map(|severity| (*corruption, *severity)));
     let cases: Vec<_> = std::iter::once(None).chain(pairs.map(Some)).collect();
     let mut progress = Progress::new("corrupted images", 0, cases.len() * images.len());
-    let mut measured: Vec<Vec<Evaluation>> = vec![Vec::with_capacity(cases.len()); subjects.len()];
+    let mut tallies = vec![vec![Tally::default(); cases.len()]; subjects.len()];
     let at_once = (BYTES_AT_ONCE / preprocess.elements().max(1)).clamp(1, IMAGES_AT_ONCE);
     let positions: Vec<usize> = (0..images.len()).collect();
-    for (number, case) in cases.iter().enumerate() {
-        let mut predictions = vec![Predictions::default(); subjects.len()];
-        for positions in positions.chunks(at_once) {
-            let part = images.select(positions.iter().copied());
-            let part = corrupted(&part, preprocess, *case, *seed)?;
-            for (subject, predictions) in subjects.iter_mut().zip(&mut predictions) {
-                predictions.extend(subject.predict(&part)?);
+    let mut done = 0;
+    for positions in positions.chunks(at_once) {
+        let part = Prepared::new(&images.select(positions.iter().copied()), preprocess)?;
+        for (number, case) in cases.iter().enumerate() {
+            let part = match case {
+                Some((corruption, severity)) => &part.corrupted(*corruption, *severity, *seed)?,
+                None => part.images(),
+            };
+            for (subject, tallies) in subjects.iter_mut().zip(&mut tallies) {
+                tallies[number].add(&subject.predict(part)?);
             }
-            let done = number * images.len() + positions[positions.len() - 1] + 1;
+            done += positions.len();
             progress.update(done, || match case {
                 Some((corruption, severity)) => format!("{corruption} {severity}"),
                 None => "clean".to_owned(),
             });
         }
-        for (measured, predictions) in measured.iter_mut().zip(predictions) {
-            measured.push(predictions.evaluation());
-        }
     }
+    let evaluations = |tallies: Vec<Tally>| tallies.into_iter().map(Tally::evaluation).collect();
+    let measured: Vec<Vec<Evaluation>> = tallies.into_iter().map(evaluations).collect();
     let decoded = measured.first().and_then(|evaluations| evaluations.first());
     let decoded = decoded.map_or(0, |clean| clean.images);
     if decoded == 0 {
@@ -182,6 +184,7 @@ mod tests {
     use super::*;
     use crate::bundle::input_of;
     use crate::data::{DataSpec, Part};
+    use crate::evaluate::Predictions;
 
     fn preprocess() -> Preprocess {
         Preprocess::new(&input_of([1, 28, 28], &[0.0], &[1.0])).unwrap()

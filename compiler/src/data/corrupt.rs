@@ -31,7 +31,7 @@ use serde::{Serialize, Serializer};
 use self::picture::Picture;
 use crate::{Error, Result};
 
-pub(crate) use self::images::corrupted;
+pub(crate) use self::images::Prepared;
 pub use self::sheet::contact_sheet;
 
 /// Longest side that JPEG has, and most pixels that its decoder takes with a margin.

@@ -85,7 +85,7 @@ impl Records {
     }
 
     /// What the bytes of a pixel of so many channels mean.
-    pub(super) fn format(channels: usize) -> PixelFormat {
+    fn format(channels: usize) -> PixelFormat {
         if channels == 1 {
             PixelFormat::Gray8
         } else {

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use askd_runtime::Preprocess;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 
-use super::{Corruption, Severity, corrupted};
+use super::{Corruption, Prepared, Severity};
 use crate::data::ImageSet;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub fn contact_sheet(
     severities: &[Severity],
     seed: u64,
 ) -> Result<Vec<u8>> {
-    let first = images.select((0..images.len()).take(1));
+    let first = Prepared::new(&images.select((0..images.len()).take(1)), preprocess)?;
     let [height, width] = preprocess.size();
     let channels = preprocess.elements() / (height * width);
     let [tall, wide] = [
@@ -35,7 +35,10 @@ pub fn contact_sheet(
     for (row, corruption) in corruptions.iter().enumerate() {
         let cases = std::iter::once(None).chain(severities.iter().map(|severity| Some((*corruption, *severity))));
         for (column, case) in cases.enumerate() {
-            let cell = corrupted(&first, preprocess, case, seed)?;
+            let cell = match case {
+                Some((corruption, severity)) => &first.corrupted(corruption, severity, seed)?,
+                None => first.images(),
+            };
             let mut buffer = Vec::new();
             let image = (!cell.is_empty())
                 .then(|| cell.image(0, &mut buffer))

@@ -1,7 +1,7 @@
 use askd_runtime::{PixelFormat, Preprocess};
 
 use super::*;
-use crate::data::{DataSpec, Part, first_of_each_class};
+use crate::data::{DataSpec, ImageSet, Part, first_of_each_class};
 
 /// Something with edges, slopes and colours at any size.
 fn drawn(height: usize, width: usize, channels: usize) -> Vec<u8> {
@@ -114,12 +114,15 @@ fn a_set_is_corrupted_alike_whole_in_part_and_on_any_number_of_threads() {
     let set = first_of_each_class(&DataSpec::embedded().load(Part::Test).unwrap(), 5);
     let preprocess = Preprocess::new(&crate::bundle::input_of([1, 28, 28], &[0.0], &[1.0])).unwrap();
     for corruption in ["gaussian-noise", "frost"] {
-        let how = Some((corruption.parse().unwrap(), severity(4)));
-        let whole = corrupted(&set, &preprocess, how, 3).unwrap();
+        let corrupted = |set: &ImageSet| {
+            let prepared = Prepared::new(set, &preprocess).unwrap();
+            prepared.corrupted(corruption.parse().unwrap(), severity(4), 3).unwrap()
+        };
+        let whole = corrupted(&set);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        let alone = pool.install(|| corrupted(&set, &preprocess, how, 3).unwrap());
+        let alone = pool.install(|| corrupted(&set));
         assert_eq!(whole.digest().unwrap(), alone.digest().unwrap());
-        let part = corrupted(&set.select([40, 7]), &preprocess, how, 3).unwrap();
+        let part = corrupted(&set.select([40, 7]));
         for (position, place) in [40, 7].into_iter().enumerate() {
             let (mut one, mut other) = (Vec::new(), Vec::new());
             let [one, other] = [(&part, position, &mut one), (&whole, place, &mut other)]
@@ -129,10 +132,8 @@ fn a_set_is_corrupted_alike_whole_in_part_and_on_any_number_of_threads() {
         }
     }
     // without a corruption the images stay as they are
-    assert_eq!(
-        corrupted(&set, &preprocess, None, 3).unwrap().digest().unwrap(),
-        set.digest().unwrap()
-    );
+    let prepared = Prepared::new(&set, &preprocess).unwrap();
+    assert_eq!(prepared.images().digest().unwrap(), set.digest().unwrap());
 }
 
 #[test]
@@ -209,4 +210,26 @@ fn a_contact_sheet_shows_the_image_and_every_severity() {
     let wanted = corruptions[0].apply(&image, severity(5), 1, set.number(0)).unwrap();
     assert_eq!(cell(0, 2).into_raw(), wanted);
     assert!(contact_sheet(&set.select([]), &preprocess, &corruptions, &[severity(1)], 1).is_err());
+}
+
+/// An image file is decoded once, however many cases follow.
+#[test]
+fn prepared_images_need_their_files_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["ant", "bee"] {
+        let folder = dir.path().join("val").join(class);
+        std::fs::create_dir_all(&folder).unwrap();
+        let picture = image::RgbImage::from_raw(9, 7, drawn(7, 9, 3)).unwrap();
+        picture.save(folder.join("0.png")).unwrap();
+    }
+    let spec: DataSpec = format!("folder:{}", dir.path().display()).parse().unwrap();
+    let set = spec.load(Part::Test).unwrap();
+    let preprocess = Preprocess::new(&crate::bundle::input_of([3, 7, 9], &[0.0; 3], &[1.0; 3])).unwrap();
+    let prepared = Prepared::new(&set, &preprocess).unwrap();
+    drop(dir);
+    set.image(0, &mut Vec::new()).map(drop).unwrap_err();
+    for corruption in Corruption::all() {
+        let corrupted = prepared.corrupted(corruption, severity(3), 0).unwrap();
+        assert_eq!((corrupted.len(), corrupted.label(1)), (2, 1), "{corruption}");
+    }
 }
