@@ -5,6 +5,9 @@
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
 
+# What ONNX Runtime would report to its maker stays off, for us and for those we compare with.
+export ORT_DISABLE_TELEMETRY ?= 1
+
 .PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)

@@ -7,8 +7,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::error::Error;
 use crate::library::{self, Candidate, MINIMUM, RECOMMENDED};
+use crate::maps::Maps;
 use crate::provider::Provider;
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// The loaded ONNX Runtime.
 ///
@@ -81,21 +82,34 @@ impl Engine {
                  ({RECOMMENDED} and later are known to withstand them)"
             ));
         }
-        (!self.silenced && self.has_telemetry()).then(|| {
+        (self.telemetry() == Telemetry::On).then(|| {
             format!(
                 "{path}: this build of ONNX Runtime reports to Microsoft over the network and writes to the user's cache \
-                 directory: set {}=1 before the program starts, or call askd_runtime::disable_telemetry first in main",
+                 directory: set {}=1 before it is loaded, or call askd_runtime::disable_telemetry first in main",
                 telemetry::VARIABLE
             )
         })
     }
 
-    /// Whether the library has telemetry, as the builds that Microsoft publishes have from 1.29 on, switched off or not.
+    /// Whether the library reports to its maker, as the builds that Microsoft publishes do from 1.29 on unless they are told not to.
     ///
-    /// Searches the library's file, which takes some milliseconds; one that cannot be read any more counts as having none. See
+    /// Searches the library's file, which takes some milliseconds; one that cannot be read counts as having none. See
     /// [`disable_telemetry`](crate::disable_telemetry).
-    pub fn has_telemetry(&self) -> bool {
-        telemetry::is_in(&self.path).unwrap_or(false)
+    pub fn telemetry(&self) -> Telemetry {
+        let has_it = self.file().is_some_and(|file| telemetry::is_in(&file).unwrap_or(false));
+        match (has_it, self.silenced) {
+            (false, _) => Telemetry::None,
+            (true, true) => Telemetry::Off,
+            (true, false) => Telemetry::On,
+        }
+    }
+
+    /// The library's file, also of one that the system's loader found by a bare name.
+    fn file(&self) -> Option<PathBuf> {
+        if self.path.is_absolute() {
+            return Some(self.path.clone());
+        }
+        Maps::of_this_process()?.file_named(self.path.to_str()?)
     }
 
     pub(crate) fn environment(&self) -> &ort::environment::Environment {

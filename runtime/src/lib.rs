@@ -8,6 +8,7 @@
 //! use askd_runtime::{Image, Model, PixelFormat, SessionOptions};
 //!
 //! fn main() -> Result<(), askd_runtime::Error> {
+//!     askd_runtime::disable_telemetry(); // ONNX Runtime's own, see there
 //!     let model = Model::open("student.askd")?;
 //!     let mut session = model.session(&SessionOptions::default())?;
 //!     session.self_test()?;
@@ -35,6 +36,7 @@ mod interface;
 mod library;
 mod load;
 mod manifest;
+mod maps;
 mod mmap;
 mod model;
 mod onnx;
@@ -66,5 +68,5 @@ pub use crate::preprocess::Preprocess;
 pub use crate::profile::{NodePlacement, NodeProfile, Profile};
 pub use crate::provider::{Missing, Provider};
 pub use crate::session::Session;
-pub use crate::telemetry::disable_telemetry;
+pub use crate::telemetry::{Telemetry, disable_telemetry};
 pub use crate::top_k::{Prediction, Predictions, Ranking, softmax, top_k};

@@ -19,28 +19,75 @@ pub(crate) const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 /// Bytes of a library that are searched at a time.
 const CHUNK: usize = 1 << 20;
 
+/// Whether ONNX Runtime reports to its maker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telemetry {
+    /// The library cannot.
+    None,
+    /// It can, and was told not to before it was loaded.
+    Off,
+    /// It does.
+    On,
+}
+
+impl Telemetry {
+    /// `none`, `off` or `on`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Off => "off",
+            Self::On => "on",
+        }
+    }
+}
+
 /// Keeps ONNX Runtime's telemetry off in this program: to be called first thing in `main`.
 ///
 /// The builds that Microsoft publishes report to it over the network, unless `ORT_DISABLE_TELEMETRY` is 1 when ONNX Runtime is
 /// loaded. Where the variable is not set, this starts the program anew with it: same process, arguments and open files. To
 /// set it in the running program instead would be safe only while no other thread reads the environment, which a library
-/// can't know. A variable that is set already, to whatever value, is left alone, and so is the program where the system
-/// refuses to start it again; [`Engine::warning`](crate::Engine::warning) tells then.
+/// can't know. A variable that is set already, to whatever value, is left alone.
 ///
-/// Does nothing but on Unix.
+/// Where the program cannot be started anew, nothing happens, and [`Engine::warning`](crate::Engine::warning) tells of it: under an emulator, where
+/// the program's file is gone or a dynamic loader was told to run it, and on anything but Unix. A debugger or profiler that follows
+/// no `exec` loses the program: set the variable yourself there.
 pub fn disable_telemetry() {
-    if env::var_os(VARIABLE).is_some() {
-        return;
-    }
     #[cfg(unix)]
-    if let Ok(program) = env::current_exe() {
-        use std::os::unix::process::CommandExt;
+    if env::var_os(VARIABLE).is_none() {
+        start_anew();
+    }
+}
 
-        let mut arguments = env::args_os();
-        let mut command = std::process::Command::new(&program);
-        command.arg0(arguments.next().unwrap_or_else(|| program.into()));
-        // It returns only where it failed.
-        let _ = command.args(arguments).env(VARIABLE, "1").exec();
+/// Returns only where it failed, and has changed nothing then.
+#[cfg(unix)]
+fn start_anew() -> Option<()> {
+    use std::ffi::{CString, OsString};
+    use std::os::unix::ffi::OsStringExt;
+
+    let program = own_program()?;
+    let text = |words: OsString| CString::new(words.into_vec()).ok();
+    let arguments: Vec<CString> = env::args_os().map(text).collect::<Option<_>>()?;
+    let variables = env::vars_os().chain([(VARIABLE.into(), "1".into())]);
+    let assignments = variables.map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        text(name)
+    });
+    let environment: Vec<CString> = assignments.collect::<Option<_>>()?;
+    // not std's, which changes how signals are handled even where it fails
+    let _ = nix::unistd::execve(&text(program.into())?, &arguments, &environment);
+    None
+}
+
+/// This program's file, unless this code is in another one: a dynamic loader that was told to run the program is what the system takes
+/// for the program then.
+#[cfg(unix)]
+fn own_program() -> Option<std::path::PathBuf> {
+    let program = env::current_exe().ok()?;
+    let code = disable_telemetry as fn() as *const () as u64;
+    match crate::maps::Maps::of_this_process() {
+        Some(maps) => maps.file_at(code).filter(|file| *file == program),
+        None => Some(program),
     }
 }
 

@@ -89,6 +89,28 @@ fn threads_change_no_bits() {
     says(&recipe, &["input = [3, 32, 32]", "data = \"folder:pictures\""]);
 }
 
+/// Steps are counted by batches, so an epoch whose last batches hold nothing but damaged files ends where it should.
+#[test]
+fn an_epoch_may_end_in_damaged_files() {
+    let workspace = pictures(3, 1);
+    // one image is left of nine: whatever the order, it is unlikely to be the last
+    for class in ["ant", "bee", "cat"] {
+        for name in ["000.png", "001.jpg", "002.png"] {
+            if (class, name) != ("bee", "001.jpg") {
+                fs::write(workspace.path(format!("pictures/train/{class}/{name}")), "damaged").unwrap();
+            }
+        }
+    }
+    let train = "train --model resnet8 --data folder:pictures --size 32 --batch 1 --validation 0 --corrupt-files skip";
+    for (flags, epochs) in [("--epochs 2 --max-steps 9", 1), ("--epochs 2", 2)] {
+        workspace.run(&format!("{train} {flags} --out run")).text();
+        let result = workspace.read_json("run/result.json");
+        assert_eq!(result["steps"], 9 * epochs, "{flags}");
+        let metrics = String::from_utf8(workspace.read("run/metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), epochs, "{flags}: {metrics}");
+    }
+}
+
 #[test]
 fn damaged_files_are_refused_or_skipped_by_name() {
     let workspace = pictures(6, 3);

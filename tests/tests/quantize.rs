@@ -7,9 +7,8 @@ use askd_compiler::data::{DataSpec, Loader, Part};
 use askd_compiler::onnx::{Arithmetic, ModelInfo, write_model, write_model_in};
 use askd_compiler::passes;
 use askd_compiler::quantize::{Activations, Calibration, Histogram, Placement, Plan, Target, layers, observe};
-use askd_compiler::weights::Weights;
-use askd_models::{Conv2d, Graph, GraphBuilder, NetworkConfig, NodeId, Op, build, networks};
-use askd_runtime::{Batch, Model, OnnxGraph, Optimisation, Preprocess, Session, SessionOptions};
+use askd_models::{NetworkConfig, NodeId, build, networks};
+use askd_runtime::{Batch, Model, Optimisation, Preprocess, Session, SessionOptions};
 use askd_tests::{Workspace, largest_difference, random_weights};
 use serde_json::{Value, json};
 
@@ -104,74 +103,6 @@ fn every_network_computes_the_same_with_integers() {
                 );
             }
         }
-    }
-}
-
-/// The same network, of which the first convolution reads channels of zeros behind the image's.
-fn with_channels_of_zeros(graph: &Graph, weights: &mut Weights, added: usize) -> Graph {
-    let first = layers(graph)[0];
-    let mut builder = GraphBuilder::new(graph.name(), graph.input_shape());
-    let mut ids = vec![builder.input()];
-    for (id, node) in graph.iter().skip(1) {
-        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|input| ids[input.index()]).collect();
-        let op = match node.op {
-            Op::Conv2d(conv) if id == first => {
-                let pad = Op::SubsamplePad {
-                    stride: 1,
-                    before: 0,
-                    after: added,
-                };
-                inputs = vec![builder.push("zeros", pad, &inputs).unwrap()];
-                let weight = weights.get_mut(&format!("{}.weight", node.name)).unwrap();
-                let filters = weight.data.chunks_exact(conv.in_channels * conv.kernel * conv.kernel);
-                let zeros = vec![0.0; added * conv.kernel * conv.kernel];
-                weight.data = filters.flat_map(|filter| [filter, &zeros[..]].concat()).collect();
-                weight.shape[1] += added;
-                let in_channels = conv.in_channels + added;
-                Op::Conv2d(Conv2d { in_channels, ..conv })
-            }
-            op => op,
-        };
-        ids.push(builder.push(&node.name, op, &inputs).unwrap());
-    }
-    let outputs: Vec<_> = graph.outputs().map(|(name, id)| (name, ids[id.index()])).collect();
-    builder.finish(&outputs)
-}
-
-/// A convolution of an image with VNNI gets a fourth channel, which changes no bit of the logits; in float it gets none.
-#[test]
-fn a_fourth_channel_of_zeros_changes_nothing() {
-    let images = DataSpec::embedded().load(Part::Test).unwrap().select(0..12);
-    let input = askd_compiler::bundle::input_of(CONFIG.input, &[0.286], &[0.353]);
-    let loader = Loader::plain(images, Preprocess::new(&input).unwrap(), 12);
-    let trained = build("resnet8", &CONFIG).unwrap();
-    let mut weights = random_weights(&trained, 5);
-    let graph = passes::run_all(&trained, &mut weights).unwrap();
-    let model = |graph: &Graph, weights: &Weights, float: &BTreeSet<NodeId>| {
-        let placement = Placement::new(graph, &BTreeSet::new()).unwrap();
-        let values: Vec<_> = placement.values.iter().copied().collect();
-        let histograms = observe(graph, weights, &values, &loader).unwrap();
-        let range =
-            |(id, histogram): (&NodeId, &Histogram)| (*id, Calibration::MinMax.range(histogram, Activations::Unsigned));
-        let ranges = histograms.iter().map(range).collect();
-        let plan = Plan::new(graph, weights, &ranges, Target::X86Vnni, float)
-            .unwrap()
-            .unwrap();
-        write_model_in(Arithmetic::Integer(&plan), graph, weights, &ModelInfo::new(Batch::One)).unwrap()
-    };
-    let pads = |model: &[u8]| {
-        let operators = OnnxGraph::read(model).unwrap();
-        operators.nodes.iter().filter(|node| node.operator == "Pad").count()
-    };
-    let padded = model(&graph, &weights, &BTreeSet::new());
-    assert_eq!(pads(&padded), 1);
-    assert_eq!(pads(&model(&graph, &weights, &BTreeSet::from([layers(&graph)[0]]))), 0);
-
-    let reference = with_channels_of_zeros(&graph, &mut weights, 3);
-    let reference = model(&reference, &weights, &BTreeSet::new());
-    for optimisation in [Optimisation::None, Optimisation::All] {
-        let expected = logits(&reference, optimisation, &loader);
-        assert_eq!(logits(&padded, optimisation, &loader), expected, "{optimisation:?}");
     }
 }
 

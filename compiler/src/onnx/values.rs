@@ -190,10 +190,11 @@ impl<'a> Values<'a> {
         if !self.writes_integers(id) {
             rounding.emit_as(&names.float, &names.integer, emitter)?;
         }
-        let restored = |integer: &str, restored: &str, emitter: &mut Emitter<'_>| {
-            let name = restored.replace("dequantized", "dequantize");
+        let restore = |integer: &str, restored: &str, emitter: &mut Emitter<'_>| {
+            // "dequantized" is the value, "dequantize" the node
+            let name = restored.strip_suffix('d').unwrap_or(restored);
             let inputs = [integer, rounding.scale, rounding.zero_point];
-            emitter.node("DequantizeLinear", &name, &inputs, restored, Vec::new())
+            emitter.node("DequantizeLinear", name, &inputs, restored, Vec::new())
         };
         let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&id));
         let computing = readers.map(|(reader, _)| reader).filter(|reader| !plan.moves(*reader));
@@ -202,7 +203,7 @@ impl<'a> Values<'a> {
             (plain || own.is_none(), added.or(own))
         });
         if plain {
-            restored(&names.integer, &names.restored, emitter)?;
+            restore(&names.integer, &names.restored, emitter)?;
         }
         if let Some(added) = added {
             let ends = [0, added, 0, 0];
@@ -214,7 +215,7 @@ impl<'a> Values<'a> {
                 zero,
                 &names.padded,
             )?;
-            restored(&names.padded, &names.padded_restored, emitter)?;
+            restore(&names.padded, &names.padded_restored, emitter)?;
         }
         Ok(())
     }

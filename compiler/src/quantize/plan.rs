@@ -63,7 +63,7 @@ impl Plan {
             if let (Some(weight), Some(input)) = (tensor("weight"), plan.affine(graph, node.inputs[0])) {
                 let bias = tensor("bias").filter(|_| target.integer_biases());
                 let mut layer = IntegerLayer::new(weight, bias, input.scale, target.weight_limit());
-                if let Some(added) = added_channels(node.op, target.channel_multiple()) {
+                if let Some(added) = added_channels(node.op, target.least_channels()) {
                     layer.pad_channels(added);
                     plan.added_channels.insert(id, added);
                 }
@@ -124,25 +124,94 @@ impl Plan {
     }
 }
 
-/// How many channels a convolution lacks to have a multiple of `multiple`; none if it lacks none.
-fn added_channels(op: Op, multiple: usize) -> Option<usize> {
+/// How many channels a convolution of an image lacks for `least`; none if it lacks none.
+fn added_channels(op: Op, least: usize) -> Option<usize> {
     let Op::Conv2d(Conv2d {
         in_channels, groups: 1, ..
     }) = op
     else {
         return None;
     };
-    let lacking = in_channels.next_multiple_of(multiple) - in_channels;
-    (lacking > 0).then_some(lacking)
+    least.checked_sub(in_channels).filter(|lacking| *lacking > 0)
 }
 
 #[cfg(test)]
 mod tests {
-    use askd_models::{NetworkConfig, Op, build};
+    use askd_models::{NetworkConfig, Op, build, networks};
+    use askd_runtime::{Batch, Optimisation};
 
     use super::*;
     use crate::nn::initialise;
+    use crate::onnx::{Arithmetic, ModelInfo, write_model_in};
     use crate::passes;
+
+    /// The plan of a network that was seen with every value in 0 to its number and one, but the image, which is on both sides of zero.
+    fn planned(graph: &Graph, weights: &Weights, float: &BTreeSet<NodeId>) -> Plan {
+        let placement = Placement::new(graph, &BTreeSet::new()).unwrap();
+        let range = |id: &NodeId| {
+            let low = if id.index() == 0 { -1.7 } else { 0.0 };
+            let high = 1.0 + id.index() as f32;
+            (*id, Range { low, high })
+        };
+        let ranges = placement.values.iter().map(range).collect();
+        Plan::new(graph, weights, &ranges, Target::X86Vnni, float)
+            .unwrap()
+            .unwrap()
+    }
+
+    fn logits(plan: &Plan, graph: &Graph, weights: &Weights, optimisation: Optimisation) -> Vec<f32> {
+        let info = ModelInfo::new(Batch::One);
+        let model = write_model_in(Arithmetic::Integer(plan), graph, weights, &info).unwrap();
+        let mut session = super::super::session(&model, optimisation).unwrap();
+        let elements = session.interface().elements();
+        let image: Vec<f32> = (0..elements)
+            .map(|at| ((at * at * 31 + 7 * at) % 256) as f32 / 128.0 - 1.0)
+            .collect();
+        let mut logits = vec![0.0; session.interface().classes];
+        session.run(&image, &mut logits).unwrap();
+        logits
+    }
+
+    #[test]
+    fn channels_of_zeros_change_no_bit_of_the_logits() {
+        for channels in [1, 3] {
+            let graph = build("resnet8", &NetworkConfig::new([channels, 16, 16], 10)).unwrap();
+            let mut weights = initialise(&graph, 0);
+            let graph = passes::run_all(&graph, &mut weights).unwrap();
+            let first = layers(&graph)[0];
+            let padded = planned(&graph, &weights, &BTreeSet::new());
+            assert_eq!(padded.added_channels, BTreeMap::from([(first, 4 - channels)]));
+            assert_eq!(padded.layers[&first].shape[1], 4);
+
+            let mut plain = padded.clone();
+            plain.added_channels.clear();
+            let tensor = |suffix: &str| &weights[&format!("{}.{suffix}", graph.node(first).name)];
+            let scale = padded.affine(&graph, graph.node(first).inputs[0]).unwrap().scale;
+            let layer = IntegerLayer::new(tensor("weight"), Some(tensor("bias")), scale, 127);
+            plain.layers.insert(first, layer);
+            for optimisation in [Optimisation::None, Optimisation::All] {
+                assert_eq!(
+                    logits(&padded, &graph, &weights, optimisation),
+                    logits(&plain, &graph, &weights, optimisation),
+                    "{channels} channels, {optimisation:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_convolution_of_an_image_with_integers_gets_channels() {
+        for network in networks() {
+            let graph = build(network.name, &NetworkConfig::new([3, 32, 32], 10)).unwrap();
+            let mut weights = initialise(&graph, 0);
+            let graph = passes::run_all(&graph, &mut weights).unwrap();
+            let first = layers(&graph)[0];
+            let plan = planned(&graph, &weights, &BTreeSet::new());
+            assert_eq!(plan.added_channels, BTreeMap::from([(first, 1)]), "{}", network.name);
+            let plan = planned(&graph, &weights, &BTreeSet::from([first]));
+            assert!(plan.added_channels.is_empty(), "{}", network.name);
+        }
+    }
 
     #[test]
     fn what_only_moves_has_its_inputs_scale() {

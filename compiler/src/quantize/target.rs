@@ -120,12 +120,13 @@ impl Target {
         }
     }
 
-    /// The number of input channels of which a convolution there should have a multiple.
+    /// The fewest input channels that a convolution there should have, those of an image padded with zeros.
     ///
     /// ONNX Runtime's convolution of unsigned bytes reads four channels at a time where it has VNNI; of an image's three it copies
     /// every pixel's neighbourhood together first, three bytes by three bytes. With a fourth channel of zeros ResNet-8x4 takes 0.98
-    /// of the time, EfficientNet-Lite0 0.94 (`docs/quantize.md`); the sums are the same. Not measured on other processors, so not done there.
-    pub fn channel_multiple(self) -> usize {
+    /// of the time, EfficientNet-Lite0 with integers alone 0.94 (`docs/quantize.md`); the sums are the same. Not measured on other
+    /// processors, so not done there.
+    pub fn least_channels(self) -> usize {
         match self {
             Self::X86Vnni => 4,
             _ => 1,

@@ -4,9 +4,9 @@ use askd_runtime::Preprocess;
 use rayon::prelude::*;
 
 use super::{Corruption, Severity};
-use crate::Result;
 use crate::data::ImageSet;
 use crate::data::records::{Bytes, Layout, Order, Records};
+use crate::{Error, Result};
 
 /// Images stand one after the other.
 const LAYOUT: Layout = Layout {
@@ -45,7 +45,8 @@ impl Prepared {
                 |bench, position| prepare(bench, position),
             )
             .collect();
-        let (mut bytes, mut labels, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bytes = Vec::with_capacity(images.len() * preprocess.elements());
+        let (mut labels, mut numbers) = (Vec::new(), Vec::new());
         for (position, pixels) in made.into_iter().enumerate() {
             if let Some(pixels) = pixels? {
                 bytes.extend_from_slice(&pixels);
@@ -74,11 +75,9 @@ impl Prepared {
     pub(crate) fn corrupted(&self, corruption: Corruption, severity: Severity, seed: u64) -> Result<ImageSet> {
         let make = |(position, number): (usize, &u64)| -> Result<Vec<u8>> {
             let mut buffer = Vec::new();
-            // what is in memory can be had
-            match self.images.image(position, &mut buffer)? {
-                Some(image) => corruption.apply(&image, severity, seed, *number),
-                None => Ok(Vec::new()),
-            }
+            let image = self.images.image(position, &mut buffer)?;
+            let image = image.ok_or_else(|| Error::invalid("image to corrupt", "pixels", "none"))?;
+            corruption.apply(&image, severity, seed, *number)
         };
         let made: Result<Vec<Vec<u8>>> = self.numbers.par_iter().enumerate().map(make).collect();
         let labels = (0..self.images.len()).map(|position| self.images.label(position));

@@ -128,6 +128,16 @@ fn files_give_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn pixels_of_nothing_but_damaged_files_are_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let loader = file_loader(files(dir.path()).select(0..1));
+    let error = loader.for_each_pixels(|_, _| panic!("an image")).unwrap_err();
+    assert!(error.to_string().contains("among 1, got none"), "{error}");
+    let none = file_loader(files(dir.path()).select([]));
+    none.for_each_pixels(|_, _| panic!("an image")).unwrap();
+}
+
+#[test]
 fn a_skipped_file_leaves_images_and_labels_together() {
     let dir = tempfile::tempdir().unwrap();
     let set = files(dir.path());

@@ -1,6 +1,6 @@
 //! The engine: found, of which version, built with what, and does the provider work?
 
-use askd_runtime::{Engine, Error, Provider, Session, SessionOptions};
+use askd_runtime::{Engine, Error, Provider, Session, SessionOptions, Telemetry};
 use serde::Serialize;
 
 use super::Demand;
@@ -22,8 +22,8 @@ pub struct EngineFacts {
     pub version: Option<String>,
     /// What to know of that version.
     pub warning: Option<String>,
-    /// Whether it has telemetry, switched off in this process or not.
-    pub telemetry: bool,
+    /// Whether it reports to its maker: `none`, where it cannot; `off`, as it was told here; `on`.
+    pub telemetry: &'static str,
     /// Names of the providers it was built with, of those that the runtime knows.
     pub providers: Vec<&'static str>,
 }
@@ -34,7 +34,7 @@ impl EngineFacts {
             path: engine.path().display().to_string(),
             version: engine.version().map(str::to_owned),
             warning: engine.warning(),
-            telemetry: engine.has_telemetry(),
+            telemetry: engine.telemetry().name(),
             providers: engine.providers().into_iter().map(Provider::name).collect(),
         }
     }
@@ -65,18 +65,26 @@ pub(super) fn load(demand: &Demand, findings: &mut Vec<Finding>) -> Option<&'sta
     let version = facts.version.as_deref().unwrap_or("of unknown version");
     let path = &facts.path;
     findings.push(Finding::ok("engine", format!("ONNX Runtime {version}, {path}")));
-    if let Some(warning) = facts.warning {
-        let advice = "take another one where the board allows it";
-        findings.push(Finding::note("engine", warning, advice));
-    }
-    if facts.telemetry {
-        let text = "this build reports to Microsoft over the network, but where it is told not to, as by this program";
-        let advice = "start yours with ORT_DISABLE_TELEMETRY=1, or call askd_runtime::disable_telemetry first in main";
-        findings.push(Finding::note("telemetry", text, advice));
-    }
+    findings.extend(care(engine, facts.warning));
     let providers = facts.providers.join(", ");
     findings.push(Finding::ok("providers", format!("built with {providers}")));
     Some(engine)
+}
+
+/// What to know of the engine before a product has it.
+fn care(engine: &Engine, warning: Option<String>) -> Vec<Finding> {
+    let advice =
+        "start your program with ORT_DISABLE_TELEMETRY=1, or call askd_runtime::disable_telemetry first in main";
+    let quiet = "this build reports to Microsoft over the network, unless it is told not to, as it was here";
+    let elderly = |text| Finding::note("engine", text, "take a later one where the board allows it");
+    match (engine.telemetry(), warning) {
+        (Telemetry::On, Some(warning)) => vec![Finding::note("telemetry", warning, advice)],
+        (Telemetry::None, warning) => warning.map(elderly).into_iter().collect(),
+        (_, warning) => {
+            let quiet = Finding::note("telemetry", quiet, advice);
+            warning.map(elderly).into_iter().chain([quiet]).collect()
+        }
+    }
 }
 
 /// Whether the demanded provider runs a small network; the name of the one that did.
