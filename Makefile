@@ -8,12 +8,12 @@ PYTHON_ENV := target/python/.ready
 # What ONNX Runtime would report to its maker stays off, for us and for those we compare with.
 export ORT_DISABLE_TELEMETRY ?= 1
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size check-size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
 
-test: fmt clippy doc unit ## everything CI runs, cheapest first
+test: fmt clippy doc unit check-size ## everything CI runs, cheapest first
 
 onnxruntime: ## bring the pinned ONNX Runtime library, unless ORT_DYLIB_PATH names one
 	@runtime/scripts/fetch_onnxruntime.sh target/onnxruntime
@@ -71,6 +71,9 @@ bench-inference: onnxruntime $(PEERS)/.inference ## every variant beside other e
 
 bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" cargo test --release --locked -p askd-runtime --lib overhead -- --ignored --nocapture
+
+check-size: ## what the library weighs, against its limit
+	runtime/scripts/size.sh --check
 
 size: onnxruntime ## what the library and a process with it weigh, into docs/size.md (BUNDLES="...")
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" runtime/scripts/size.sh

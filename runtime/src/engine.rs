@@ -93,7 +93,7 @@ impl Engine {
 
     /// Whether the library reports to its maker, as the builds that Microsoft publishes do from 1.29 on unless they are told not to.
     ///
-    /// Searches the library's file, which takes some milliseconds; one that cannot be read counts as having none. See
+    /// Searches the library's file, which takes some tens of milliseconds; one that cannot be read counts as having none. See
     /// [`disable_telemetry`](crate::disable_telemetry).
     pub fn telemetry(&self) -> Telemetry {
         let has_it = self.file().is_some_and(|file| telemetry::is_in(&file).unwrap_or(false));

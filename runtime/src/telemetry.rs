@@ -12,8 +12,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use memchr::memmem;
-
 /// Keeps telemetry off where it is true when ONNX Runtime is loaded.
 pub(crate) const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 /// Bytes of a library that are searched at a time.
@@ -109,11 +107,10 @@ pub(crate) fn is_in(path: &Path) -> io::Result<bool> {
 }
 
 fn contains(mut source: impl Read, text: &[u8]) -> io::Result<bool> {
-    let finder = memmem::Finder::new(text);
     let mut bytes = Vec::with_capacity(CHUNK + text.len());
     loop {
         let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut bytes)?;
-        if finder.find(&bytes).is_some() {
+        if bytes.windows(text.len()).any(|window| window == text) {
             return Ok(true);
         }
         if read == 0 {
