@@ -109,23 +109,23 @@ pub fn measure(
     let positions: Vec<usize> = (0..images.len()).collect();
     let mut done = 0;
     // all images clean first, so that a damaged file is found before the long part
-    for numbers in [0..1, 1..cases.len()] {
-        for positions in positions.chunks(at_once) {
-            let part = Prepared::new(&images.select(positions.iter().copied()), preprocess)?;
-            for number in numbers.clone() {
-                let part = match cases[number] {
-                    Some((corruption, severity)) => &part.corrupted(corruption, severity, *seed)?,
-                    None => part.images(),
-                };
-                for (subject, tallies) in subjects.iter_mut().zip(&mut tallies) {
-                    tallies[number].add(&subject.predict(part)?);
-                }
-                done += positions.len();
-                progress.update(done, || match cases[number] {
-                    Some((corruption, severity)) => format!("{corruption} {severity}"),
-                    None => "clean".to_owned(),
-                });
+    let passes = [0..1, 1..cases.len()].into_iter();
+    let parts = passes.flat_map(|numbers| positions.chunks(at_once).map(move |part| (numbers.clone(), part)));
+    for (numbers, positions) in parts {
+        let part = Prepared::new(&images.select(positions.iter().copied()), preprocess)?;
+        for number in numbers {
+            let part = match cases[number] {
+                Some((corruption, severity)) => &part.corrupted(corruption, severity, *seed)?,
+                None => part.images(),
+            };
+            for (subject, tallies) in subjects.iter_mut().zip(&mut tallies) {
+                tallies[number].add(&subject.predict(part)?);
             }
+            done += positions.len();
+            progress.update(done, || match cases[number] {
+                Some((corruption, severity)) => format!("{corruption} {severity}"),
+                None => "clean".to_owned(),
+            });
         }
     }
     let evaluations = |tallies: Vec<Tally>| tallies.into_iter().map(Tally::evaluation).collect();

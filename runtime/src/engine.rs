@@ -19,6 +19,8 @@ pub struct Engine {
     version: Option<String>,
     /// Whether the variable kept telemetry off when the library was loaded; later it has no effect.
     silenced: bool,
+    /// Whether the library has telemetry, once somebody has asked.
+    has_telemetry: OnceLock<bool>,
     environment: ort::environment::Environment,
 }
 
@@ -82,7 +84,8 @@ impl Engine {
                  ({RECOMMENDED} and later are known to withstand them)"
             ));
         }
-        (self.telemetry() == Telemetry::On).then(|| {
+        // where it is off, the library need not be searched
+        (!self.silenced && self.has_telemetry()).then(|| {
             format!(
                 "{path}: this build of ONNX Runtime reports to Microsoft over the network and writes to the user's cache \
                  directory: set {}=1 before it is loaded, or call askd_runtime::disable_telemetry first in main",
@@ -93,15 +96,19 @@ impl Engine {
 
     /// Whether the library reports to its maker, as the builds that Microsoft publishes do from 1.29 on unless they are told not to.
     ///
-    /// Searches the library's file, which takes some tens of milliseconds; one that cannot be read counts as having none. See
+    /// The first call searches the library's file; one that cannot be read counts as having none. See
     /// [`disable_telemetry`](crate::disable_telemetry).
     pub fn telemetry(&self) -> Telemetry {
-        let has_it = self.file().is_some_and(|file| telemetry::is_in(&file).unwrap_or(false));
-        match (has_it, self.silenced) {
+        match (self.has_telemetry(), self.silenced) {
             (false, _) => Telemetry::None,
             (true, true) => Telemetry::Off,
             (true, false) => Telemetry::On,
         }
+    }
+
+    fn has_telemetry(&self) -> bool {
+        let search = || self.file().is_some_and(|file| telemetry::is_in(&file).unwrap_or(false));
+        *self.has_telemetry.get_or_init(search)
     }
 
     /// The library's file, also of one that the system's loader found by a bare name.
@@ -174,6 +181,7 @@ impl Engine {
                 path,
                 version,
                 silenced,
+                has_telemetry: OnceLock::new(),
                 environment,
             });
         }

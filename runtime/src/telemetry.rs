@@ -7,6 +7,8 @@
 //!
 //! Source: ONNX Runtime, pull requests 27379 and 29843, `core/platform/telemetry_1ds.cc`.
 
+#[cfg(unix)]
+use std::convert::Infallible;
 use std::env;
 use std::fs::File;
 use std::io::{self, Read};
@@ -52,13 +54,13 @@ impl Telemetry {
 pub fn disable_telemetry() {
     #[cfg(unix)]
     if env::var_os(VARIABLE).is_none() {
-        start_anew();
+        let _ = start_anew();
     }
 }
 
 /// Returns only where it failed, and has changed nothing then.
 #[cfg(unix)]
-fn start_anew() -> Option<()> {
+fn start_anew() -> Option<Infallible> {
     use std::ffi::{CString, OsString};
     use std::os::unix::ffi::OsStringExt;
 
@@ -73,8 +75,7 @@ fn start_anew() -> Option<()> {
     });
     let environment: Vec<CString> = assignments.collect::<Option<_>>()?;
     // not std's, which changes how signals are handled even where it fails
-    let _ = nix::unistd::execve(&text(program.into())?, &arguments, &environment);
-    None
+    nix::unistd::execve(&text(program.into())?, &arguments, &environment).ok()
 }
 
 /// This program's file, unless this code is in another one: a dynamic loader that was told to run the program is what the system takes

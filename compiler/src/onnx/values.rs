@@ -8,6 +8,8 @@
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>, <https://onnx.ai/onnx/operators/onnx__Pad.html> and
 //! <https://onnx.ai/onnx/operators/onnx__Cast.html>, opset 13.
 
+use std::collections::BTreeSet;
+
 use askd_models::{Graph, LOGITS, NodeId, Op};
 use onnx_protobuf::tensor_proto::DataType;
 
@@ -106,7 +108,7 @@ impl<'a> Values<'a> {
         let names = &self.names[input.index()];
         match self.arithmetic {
             Arithmetic::Integer(plan) if plan.moves(reader) => &names.integer,
-            Arithmetic::Integer(plan) if plan.added_channels(reader).is_some() => &names.padded_restored,
+            Arithmetic::Integer(plan) if plan.added_channels(reader) > 0 => &names.padded_restored,
             Arithmetic::Integer(plan) if plan.is_integer(input) => &names.restored,
             Arithmetic::Half if self.has_two_widths(input) => &names.half,
             _ => &names.float,
@@ -198,14 +200,12 @@ impl<'a> Values<'a> {
         };
         let readers = self.graph.iter().filter(|(_, node)| node.inputs.contains(&id));
         let computing = readers.map(|(reader, _)| reader).filter(|reader| !plan.moves(*reader));
-        let (plain, added) = computing.fold((false, None), |(plain, added), reader| {
-            let own = plan.added_channels(reader);
-            (plain || own.is_none(), added.or(own))
-        });
-        if plain {
+        // readers of the same channels lack as many
+        let added: BTreeSet<usize> = computing.map(|reader| plan.added_channels(reader)).collect();
+        if added.contains(&0) {
             restore(&names.integer, &names.restored, emitter)?;
         }
-        if let Some(added) = added {
+        if let Some(&added) = added.iter().find(|added| **added > 0) {
             let ends = [0, added, 0, 0];
             let zero = Some(rounding.zero_point);
             emitter.pad(

@@ -10,6 +10,8 @@ const BIAS_LIMIT: f64 = (1 << 30) as f64;
 pub struct IntegerLayer {
     /// The weights' dimensions: the float tensor's, unless [`pad_channels`](Self::pad_channels) has added to them.
     pub shape: Vec<usize>,
+    /// Of the input channels, the last ones that were added.
+    pub added_channels: usize,
     /// The weights, output channels first.
     pub weights: Vec<i8>,
     /// Their scales, one an output channel.
@@ -38,6 +40,7 @@ impl IntegerLayer {
         let per_channel = weight.data.len() / channels.max(1);
         let mut layer = Self {
             shape: weight.shape.clone(),
+            added_channels: 0,
             weights: Vec::with_capacity(weight.data.len()),
             weight_scales: Vec::with_capacity(channels),
             biases: bias.map(|_| IntegerBiases {
@@ -73,6 +76,7 @@ impl IntegerLayer {
             .flat_map(|filter| filter.iter().copied().chain(std::iter::repeat_n(0, count * pixels)))
             .collect();
         self.shape[1] += count;
+        self.added_channels += count;
     }
 }
 

@@ -19,8 +19,6 @@ pub struct Plan {
     /// The maps of values that have one of their own.
     affines: BTreeMap<NodeId, Affine>,
     layers: BTreeMap<NodeId, IntegerLayer>,
-    /// Convolutions that read their input with channels of zeros behind it, and how many.
-    added_channels: BTreeMap<NodeId, usize>,
 }
 
 impl Plan {
@@ -51,7 +49,6 @@ impl Plan {
             affines: affines.collect(),
             activations,
             layers: BTreeMap::new(),
-            added_channels: BTreeMap::new(),
             placement,
         };
         for id in layers(graph)
@@ -63,9 +60,12 @@ impl Plan {
             if let (Some(weight), Some(input)) = (tensor("weight"), plan.affine(graph, node.inputs[0])) {
                 let bias = tensor("bias").filter(|_| target.integer_biases());
                 let mut layer = IntegerLayer::new(weight, bias, input.scale, target.weight_limit());
-                if let Some(added) = added_channels(node.op, target.least_channels()) {
-                    layer.pad_channels(added);
-                    plan.added_channels.insert(id, added);
+                if let Op::Conv2d(Conv2d {
+                    in_channels, groups: 1, ..
+                }) = node.op
+                    && in_channels < target.least_channels()
+                {
+                    layer.pad_channels(target.least_channels() - in_channels);
                 }
                 plan.layers.insert(id, layer);
             }
@@ -108,9 +108,9 @@ impl Plan {
         self.layers.get(&id)
     }
 
-    /// How many channels of zeros a convolution reads behind those of its input; its [`layer`](Self::layer) has weights for them.
-    pub fn added_channels(&self, id: NodeId) -> Option<usize> {
-        self.added_channels.get(&id).copied()
+    /// How many channels of zeros a layer reads behind those of its input.
+    pub fn added_channels(&self, id: NodeId) -> usize {
+        self.layer(id).map_or(0, |layer| layer.added_channels)
     }
 
     /// The integers that activations are.
@@ -122,17 +122,6 @@ impl Plan {
     pub fn integer_layers(&self) -> usize {
         self.layers.len()
     }
-}
-
-/// How many channels a convolution of an image lacks for `least`; none if it lacks none.
-fn added_channels(op: Op, least: usize) -> Option<usize> {
-    let Op::Conv2d(Conv2d {
-        in_channels, groups: 1, ..
-    }) = op
-    else {
-        return None;
-    };
-    least.checked_sub(in_channels).filter(|lacking| *lacking > 0)
 }
 
 #[cfg(test)]
@@ -180,11 +169,10 @@ mod tests {
             let graph = passes::run_all(&graph, &mut weights).unwrap();
             let first = layers(&graph)[0];
             let padded = planned(&graph, &weights, &BTreeSet::new());
-            assert_eq!(padded.added_channels, BTreeMap::from([(first, 4 - channels)]));
+            assert_eq!(padded.added_channels(first), 4 - channels);
             assert_eq!(padded.layers[&first].shape[1], 4);
 
             let mut plain = padded.clone();
-            plain.added_channels.clear();
             let tensor = |suffix: &str| &weights[&format!("{}.{suffix}", graph.node(first).name)];
             let scale = padded.affine(&graph, graph.node(first).inputs[0]).unwrap().scale;
             let layer = IntegerLayer::new(tensor("weight"), Some(tensor("bias")), scale, 127);
@@ -206,10 +194,13 @@ mod tests {
             let mut weights = initialise(&graph, 0);
             let graph = passes::run_all(&graph, &mut weights).unwrap();
             let first = layers(&graph)[0];
-            let plan = planned(&graph, &weights, &BTreeSet::new());
-            assert_eq!(plan.added_channels, BTreeMap::from([(first, 1)]), "{}", network.name);
-            let plan = planned(&graph, &weights, &BTreeSet::from([first]));
-            assert!(plan.added_channels.is_empty(), "{}", network.name);
+            let added = |float: &[NodeId]| {
+                let plan = planned(&graph, &weights, &float.iter().copied().collect());
+                let layers = layers(&graph).into_iter().map(|id| (id, plan.added_channels(id)));
+                layers.filter(|(_, added)| *added > 0).collect::<Vec<_>>()
+            };
+            assert_eq!(added(&[]), [(first, 1)], "{}", network.name);
+            assert_eq!(added(&[first]), [], "{}", network.name);
         }
     }
 

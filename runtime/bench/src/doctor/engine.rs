@@ -65,19 +65,19 @@ pub(super) fn load(demand: &Demand, findings: &mut Vec<Finding>) -> Option<&'sta
     let version = facts.version.as_deref().unwrap_or("of unknown version");
     let path = &facts.path;
     findings.push(Finding::ok("engine", format!("ONNX Runtime {version}, {path}")));
-    findings.extend(care(engine, facts.warning));
+    findings.extend(care(engine.telemetry(), facts.warning));
     let providers = facts.providers.join(", ");
     findings.push(Finding::ok("providers", format!("built with {providers}")));
     Some(engine)
 }
 
 /// What to know of the engine before a product has it.
-fn care(engine: &Engine, warning: Option<String>) -> Vec<Finding> {
+fn care(telemetry: Telemetry, warning: Option<String>) -> Vec<Finding> {
     let advice =
         "start your program with ORT_DISABLE_TELEMETRY=1, or call askd_runtime::disable_telemetry first in main";
     let quiet = "this build reports to Microsoft over the network, unless it is told not to, as it was here";
     let elderly = |text| Finding::note("engine", text, "take a later one where the board allows it");
-    match (engine.telemetry(), warning) {
+    match (telemetry, warning) {
         (Telemetry::On, Some(warning)) => vec![Finding::note("telemetry", warning, advice)],
         (Telemetry::None, warning) => warning.map(elderly).into_iter().collect(),
         (_, warning) => {
