@@ -124,7 +124,7 @@ impl Target {
     ///
     /// ONNX Runtime's convolution of unsigned bytes reads four channels at a time where it has VNNI; of an image's three it copies
     /// every pixel's neighbourhood together first, three bytes by three bytes. With a fourth channel of zeros ResNet-8x4 takes 0.98
-    /// of the time, EfficientNet-Lite0 with integers alone 0.94 (`docs/quantize.md`); the sums are the same. Not measured on other
+    /// of the time, EfficientNet-Lite0 with integers alone 0.95 (`docs/quantize.md`); the sums are the same. Not measured on other
     /// processors, so not done there.
     pub fn least_channels(self) -> usize {
         match self {
