@@ -4,11 +4,13 @@
 
 ONNXRUNTIME := target/onnxruntime/lib/libonnxruntime.so
 PYTHON_ENV := target/python/.ready
+# Empty where there is none.
+OPENVINO_ONNXRUNTIME = $$(ls $(CURDIR)/target/onnxruntime-openvino/lib/libonnxruntime.so 2>/dev/null)
 
 # What ONNX Runtime would report to its maker stays off, for us and for those we compare with.
 export ORT_DISABLE_TELEMETRY ?= 1
 
-.PHONY: pilot test onnxruntime onnxruntime-gpu fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size check-size soak check-cuda test-arm fuzz clean help
+.PHONY: pilot test onnxruntime onnxruntime-gpu onnxruntime-openvino fmt clippy doc unit bench bench-layers bench-train bench-decode bench-start bench-quantize bench-run bench-inference bench-overhead size check-size soak check-cuda test-arm fuzz clean help
 
 pilot: onnxruntime ## train, distil, export, check, run (under 10 minutes on 2 cores after the build)
 	cargo run --release --locked -p askd-compiler -- pilot $(PILOT_ARGS)
@@ -21,6 +23,9 @@ onnxruntime: ## bring the pinned ONNX Runtime library, unless ORT_DYLIB_PATH nam
 onnxruntime-gpu: ## bring the pinned build with CUDA, for the tests of what happens without a GPU
 	@if [ "$$(uname -m)" = x86_64 ]; then runtime/scripts/fetch_onnxruntime.sh --gpu target/onnxruntime-gpu; fi
 
+onnxruntime-openvino: ## bring the pinned build with OpenVINO, for x86-64
+	@if [ "$$(uname -m)" = x86_64 ]; then runtime/scripts/fetch_onnxruntime.sh --openvino target/onnxruntime-openvino; fi
+
 fmt: ## formatting as rustfmt wants it
 	cargo fmt --all -- --check
 
@@ -30,9 +35,10 @@ clippy: ## lints, warnings denied
 doc: ## rustdoc, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-unit: onnxruntime onnxruntime-gpu $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
+unit: onnxruntime onnxruntime-gpu onnxruntime-openvino $(PYTHON_ENV) ## all tests; those that need ASKD_DATA say so and skip without it
 	ASKD_PYTHON=$(CURDIR)/target/python/bin/python \
 	ASKD_GPU_ONNXRUNTIME=$$(ls $(CURDIR)/target/onnxruntime-gpu/lib/libonnxruntime.so 2>/dev/null) \
+	ASKD_OPENVINO_ONNXRUNTIME=$(OPENVINO_ONNXRUNTIME) \
 	cargo test --workspace --locked
 
 bench: ## every operation of the trainer, forward and backward (BENCH_ARGS="conv2d" chooses some)
@@ -65,8 +71,8 @@ bench-quantize: onnxruntime $(PEERS)/.ready ## quantised models beside ONNX Runt
 	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_PEER_PYTHON=$(PEERS)/bin/python \
 	cargo bench --locked -p askd-compiler --bench quantize -- $(BENCH_ARGS)
 
-bench-inference: onnxruntime $(PEERS)/.inference ## every variant beside other engines, in turn (BUNDLES="..." DATA=KIND:PATH ROUNDS=60 BENCH_ARGS="askd openvino")
-	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_ROUNDS="$(ROUNDS)" \
+bench-inference: onnxruntime onnxruntime-openvino $(PEERS)/.inference ## every variant beside other engines, in turn (BUNDLES="..." DATA=KIND:PATH ROUNDS=60 BENCH_ARGS="askd openvino")
+	ASKD_BUNDLES="$(abspath $(BUNDLES))" ASKD_CALIBRATION="$(DATA)" ASKD_ROUNDS="$(ROUNDS)" ASKD_OPENVINO_ONNXRUNTIME=$(OPENVINO_ONNXRUNTIME) \
 	ASKD_PEER_PYTHON=$(PEERS)/bin/python cargo bench --locked -p askd-compiler --bench inference -- $(BENCH_ARGS)
 
 bench-overhead: onnxruntime ## what a run costs beyond the engine's bare C call (BUNDLES="...")

@@ -120,6 +120,7 @@ mod tests {
         );
         assert!(check(limit, Provider::TensorRt).is_err() && check(limit, Provider::Cuda).is_ok());
         assert!(check(cache, Provider::Cuda).is_err() && check(cache, Provider::TensorRt).is_ok());
+        assert!(check(cache, Provider::OpenVino).is_err() && check(limit, Provider::OpenVino).is_err());
         assert!(check(device, Provider::Xnnpack).is_err() && check(device, Provider::CudaOrCpu).is_ok());
         assert!(check(|_| {}, Provider::Cpu).is_ok());
     }

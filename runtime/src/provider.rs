@@ -28,6 +28,9 @@ pub enum Provider {
     Xnnpack,
     /// Arm Compute Library's kernels on Arm CPUs.
     Acl,
+    /// OpenVINO's kernels on x86-64 CPUs, with a thread pool of their own; the build of ONNX Runtime that has it is a package
+    /// of its own (`onnxruntime-openvino`).
+    OpenVino,
     /// CUDA and cuDNN on an NVIDIA GPU.
     Cuda,
     /// [`Cuda`](Self::Cuda) where that can run, else [`Cpu`](Self::Cpu).
@@ -40,10 +43,11 @@ pub enum Provider {
 
 impl Provider {
     /// Every provider, in the order of this type.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Cpu,
         Self::Xnnpack,
         Self::Acl,
+        Self::OpenVino,
         Self::Cuda,
         Self::CudaOrCpu,
         Self::TensorRt,
@@ -55,6 +59,7 @@ impl Provider {
             Self::Cpu => "cpu",
             Self::Xnnpack => "xnnpack",
             Self::Acl => "acl",
+            Self::OpenVino => "openvino",
             Self::Cuda => "cuda",
             Self::CudaOrCpu => "cuda-or-cpu",
             Self::TensorRt => "tensorrt",
@@ -67,6 +72,7 @@ impl Provider {
             Self::Cpu | Self::CudaOrCpu => Ok(true),
             Self::Xnnpack => ep::XNNPACK::is_available(),
             Self::Acl => ep::ACL::is_available(),
+            Self::OpenVino => ep::OpenVINO::is_available(),
             Self::Cuda => ep::CUDA::is_available(),
             Self::TensorRt => ep::TensorRT::is_available(),
         };
@@ -100,6 +106,18 @@ impl Provider {
                 }]
             }
             Self::Acl => vec![ep::ACL::default().build()],
+            Self::OpenVino => {
+                let openvino = ep::OpenVINO::default()
+                    .with_device_type("CPU")
+                    // Not the narrower floats that it may prefer where the processor has them: floats are what the model says.
+                    .with_precision("FP32")
+                    // One image at a time: all threads serve it.
+                    .with_num_streams(1);
+                vec![match usize::from(options.intra_op_threads) {
+                    0 => openvino.build(),
+                    threads => openvino.with_num_threads(threads).build(),
+                }]
+            }
             Self::Cuda | Self::CudaOrCpu => vec![cuda().build()],
             Self::TensorRt => {
                 let mut tensorrt = ep::TensorRT::default().with_device_id(i32::from(options.device_id));
@@ -167,7 +185,7 @@ mod tests {
         let message = "CUDA".parse::<Provider>().unwrap_err().to_string();
         assert_eq!(
             message,
-            "no provider \"CUDA\": expected cpu, xnnpack, acl, cuda, cuda-or-cpu or tensorrt"
+            "no provider \"CUDA\": expected cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt"
         );
     }
 }

@@ -4,11 +4,14 @@
 mod common;
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use askd_runtime::{Batch, Engine, Error, Missing, Model, Provider, Session, SessionOptions};
-use common::{CLASSES, FIXED, assert_close, bundle, images, reference, require_engine, within};
+use common::{
+    CLASSES, DYNAMIC, FIXED, PIXELS, assert_close, bundle, bundle_of_pixels, images, reference, require_engine, within,
+};
 
 /// Longest that a refusal may take.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -41,7 +44,13 @@ fn a_provider_that_the_library_was_built_without_is_named_with_those_it_has() {
     let engine = require_engine();
     let built_with = engine.providers();
     assert_eq!(built_with.first(), Some(&Provider::Cpu));
-    for provider in [Provider::Xnnpack, Provider::Acl, Provider::Cuda, Provider::TensorRt] {
+    for provider in [
+        Provider::Xnnpack,
+        Provider::Acl,
+        Provider::OpenVino,
+        Provider::Cuda,
+        Provider::TensorRt,
+    ] {
         if built_with.contains(&provider) {
             eprintln!("skipped: this ONNX Runtime has {provider}");
             continue;
@@ -112,7 +121,7 @@ fn the_placement_names_every_node_and_leaves_no_file() {
     );
     assert!(placement.iter().all(|node| node.provider == "CPUExecutionProvider"));
     let prefix = format!("askd-profile-{}-", std::process::id());
-    let left = std::fs::read_dir(env::temp_dir()).unwrap().flatten();
+    let left = fs::read_dir(env::temp_dir()).unwrap().flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
     assert_eq!(left.count(), 0);
 }
@@ -139,26 +148,103 @@ fn a_profile_has_a_time_of_each_node_in_each_run() {
     }
 }
 
+/// The library that `variable` names, brought by `make TARGET`, for the body of `test` in a process of its own: a process has one
+/// library, and the other tests of this file may have loaded theirs. `None` in the process that started it, or where there is no
+/// such library, which is told.
+fn other_library(test: &str, variable: &str, target: &str) -> Option<PathBuf> {
+    let Some(library) = env::var_os(variable).filter(|path| !path.is_empty()) else {
+        eprintln!("skipped: {variable} names no ONNX Runtime (make {target})");
+        return None;
+    };
+    if env::var_os("ASKD_CHILD").is_none() {
+        let child = common::command(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env("ASKD_CHILD", "1")
+            .status();
+        assert!(child.unwrap().success());
+        return None;
+    }
+    Some(library.into())
+}
+
+/// With the build for OpenVINO, which computes something here.
+#[test]
+fn openvino_gives_the_same_logits_with_any_number_of_threads() {
+    let test = "openvino_gives_the_same_logits_with_any_number_of_threads";
+    let Some(library) = other_library(test, "ASKD_OPENVINO_ONNXRUNTIME", "onnxruntime-openvino") else {
+        return;
+    };
+    let options = |intra_op_threads| SessionOptions {
+        library: Some(library.clone()),
+        intra_op_threads,
+        strict: true,
+        ..on(Provider::OpenVino)
+    };
+    let fixed = bundle(FIXED, Batch::One, |_, _| {});
+    let model = Model::open(fixed.path()).unwrap();
+    for threads in [1, 2, 0] {
+        let mut session = model.session(&options(threads)).unwrap();
+        assert_eq!(session.provider(), Provider::OpenVino);
+        assert_eq!(session.self_test().unwrap().images, 2);
+        runs(session);
+    }
+    let placement = model.placement(&options(1)).unwrap();
+    assert!(
+        !placement.is_empty()
+            && placement
+                .iter()
+                .all(|node| node.provider == "OpenVINOExecutionProvider"),
+        "{placement:?}"
+    );
+
+    let dynamic = bundle(DYNAMIC, Batch::Dynamic, |_, _| {});
+    let mut session = Model::open(dynamic.path()).unwrap().session(&options(1)).unwrap();
+    for count in [1, 3, 2] {
+        let mut logits = vec![0.0; count * CLASSES];
+        session.run(&images(count), &mut logits).unwrap();
+        assert_close(&logits, &reference(&images(count)));
+    }
+    let of_pixels = bundle_of_pixels(PIXELS, Batch::One, |_, _| {});
+    let mut session = Model::open(of_pixels.path()).unwrap().session(&options(1)).unwrap();
+    session.self_test().unwrap();
+}
+
+/// What of that build is missing the engine does not tell, so the error says how to find out.
+#[test]
+fn openvino_without_its_libraries_is_a_typed_error() {
+    let test = "openvino_without_its_libraries_is_a_typed_error";
+    let Some(library) = other_library(test, "ASKD_OPENVINO_ONNXRUNTIME", "onnxruntime-openvino") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("libonnxruntime.so");
+    fs::copy(library, &alone).unwrap();
+    let options = SessionOptions {
+        library: Some(alone),
+        ..on(Provider::OpenVino)
+    };
+    let error = attempt(&options).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::ProviderUnavailable {
+                provider: Provider::OpenVino,
+                missing: Missing::Other { .. }
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("LD_DEBUG=libs"), "{error}");
+}
+
 /// With the build for NVIDIA GPUs, on a machine that may have none.
 #[test]
 fn a_library_with_cuda_on_a_machine_without_is_a_typed_error() {
-    let named = env::var_os("ASKD_GPU_ONNXRUNTIME").filter(|path| !path.is_empty());
-    let Some(library) = named.map(PathBuf::from) else {
-        eprintln!("skipped: ASKD_GPU_ONNXRUNTIME does not name an ONNX Runtime with CUDA (make onnxruntime-gpu)");
+    let test = "a_library_with_cuda_on_a_machine_without_is_a_typed_error";
+    let Some(library) = other_library(test, "ASKD_GPU_ONNXRUNTIME", "onnxruntime-gpu") else {
         return;
     };
-    // A process has one library, and the other tests of this file may have loaded theirs.
-    if env::var_os("ASKD_GPU_CHILD").is_none() {
-        let test = "a_library_with_cuda_on_a_machine_without_is_a_typed_error";
-        let child = common::command(env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
-            .env("ASKD_GPU_CHILD", "1")
-            .status();
-        assert!(child.unwrap().success());
-        return;
-    }
-    let engine = Engine::load(Some(&library)).unwrap();
-    let built_with = engine.providers();
+    let built_with = Engine::load(Some(&library)).unwrap().providers();
     assert!(built_with.contains(&Provider::Cuda), "{built_with:?}");
     let with_library = |provider| SessionOptions {
         library: Some(library.clone()),

@@ -1,14 +1,17 @@
 //! Quantised models: integers where they should be, the numbers they should give, and the command around them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::process::Command;
 
 use askd_compiler::data::{DataSpec, Loader, Part};
 use askd_compiler::onnx::{Arithmetic, ModelInfo, write_model, write_model_in};
 use askd_compiler::passes;
 use askd_compiler::quantize::{Activations, Calibration, Histogram, Placement, Plan, Target, layers, observe};
 use askd_models::{NetworkConfig, NodeId, build, networks};
-use askd_runtime::{Batch, Model, Optimisation, Preprocess, Session, SessionOptions};
+use askd_runtime::{Batch, Model, Optimisation, Preprocess, Provider, Session, SessionOptions};
 use askd_tests::{Workspace, largest_difference, random_weights};
 use serde_json::{Value, json};
 
@@ -31,12 +34,8 @@ const DEEP: [&str; 6] = [
 const LAYERS: usize = 10;
 
 /// Logits for every image of a loader.
-fn logits(model: &[u8], optimisation: Optimisation, loader: &Loader) -> Vec<f32> {
-    let options = SessionOptions {
-        optimisation,
-        ..SessionOptions::default()
-    };
-    let mut session = Session::from_onnx(model, &options).unwrap();
+fn logits(model: &[u8], options: &SessionOptions, loader: &Loader) -> Vec<f32> {
+    let mut session = Session::from_onnx(model, options).unwrap();
     let mut all = Vec::new();
     let mut logits = vec![f32::NAN; session.interface().classes];
     for batch in loader.epoch(0, 0).unwrap() {
@@ -48,6 +47,22 @@ fn logits(model: &[u8], optimisation: Optimisation, loader: &Loader) -> Vec<f32>
     all
 }
 
+/// The kernels that `provider` chooses.
+fn by(provider: Provider) -> SessionOptions {
+    SessionOptions {
+        provider,
+        ..SessionOptions::default()
+    }
+}
+
+/// The engine's kernels for the CPU, or each node as ONNX defines it, in floats.
+fn with(optimisation: Optimisation) -> SessionOptions {
+    SessionOptions {
+        optimisation,
+        ..SessionOptions::default()
+    }
+}
+
 /// Root of the sum of squared differences over that of the logits.
 fn distance(logits: &[f32], reference: &[f32]) -> f32 {
     let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
@@ -55,9 +70,8 @@ fn distance(logits: &[f32], reference: &[f32]) -> f32 {
     (difference / squares(&mut reference.iter().copied())).sqrt()
 }
 
-/// For every network and every target: close to the float network, and integer kernels close to what ONNX says they mean.
-#[test]
-fn every_network_computes_the_same_with_integers() {
+/// For every network: close to the float network, and integer kernels of `provider` close to what ONNX says they mean.
+fn every_network_computes_the_same(targets: &[Target], provider: Provider) {
     let images = DataSpec::embedded().load(Part::Test).unwrap().select(0..12);
     let input = askd_compiler::bundle::input_of(CONFIG.input, &[0.286], &[0.353]);
     let loader = Loader::plain(images, Preprocess::new(&input).unwrap(), 12);
@@ -68,13 +82,13 @@ fn every_network_computes_the_same_with_integers() {
         let info = ModelInfo::new(Batch::One);
         let float = logits(
             &write_model(&graph, &weights, &info).unwrap(),
-            Optimisation::All,
+            &with(Optimisation::All),
             &loader,
         );
         let placement = Placement::new(&graph, &BTreeSet::new()).unwrap();
         let values: Vec<_> = placement.values.iter().copied().collect();
         let histograms = observe(&graph, &weights, &values, &loader).unwrap();
-        for target in Target::ALL {
+        for &target in targets {
             let activations = target.activations().unwrap_or(Activations::Unsigned);
             let range =
                 |(id, histogram): (&NodeId, &Histogram)| (*id, Calibration::MinMax.range(histogram, activations));
@@ -84,8 +98,8 @@ fn every_network_computes_the_same_with_integers() {
             let write = || write_model_in(arithmetic, &graph, &weights, &info).unwrap();
             let model = write();
             assert!(model == write(), "{} {target}", network.name);
-            let meant = logits(&model, Optimisation::None, &loader);
-            let kernels = logits(&model, Optimisation::All, &loader);
+            let meant = logits(&model, &with(Optimisation::None), &loader);
+            let kernels = logits(&model, &by(provider), &loader);
             let (noise, difference) = (distance(&meant, &float), largest_difference(&meant, &kernels));
             let moved = largest_difference(&meant, &float);
             println!(
@@ -107,8 +121,7 @@ fn every_network_computes_the_same_with_integers() {
 }
 
 /// A layer with a channel whose weights dwarf the others', which one scale for all would wipe out.
-#[test]
-fn a_layer_left_float_is_float_in_the_engine() {
+fn a_layer_left_float_is_float(provider: Provider) {
     let images = DataSpec::embedded().load(Part::Test).unwrap().select(0..12);
     let input = askd_compiler::bundle::input_of(CONFIG.input, &[0.286], &[0.353]);
     let loader = Loader::plain(images, Preprocess::new(&input).unwrap(), 12);
@@ -135,10 +148,46 @@ fn a_layer_left_float_is_float_in_the_engine() {
         &ModelInfo::new(Batch::One),
     )
     .unwrap();
-    let meant = logits(&model, Optimisation::None, &loader);
-    let kernels = logits(&model, Optimisation::All, &loader);
+    let meant = logits(&model, &with(Optimisation::None), &loader);
+    let kernels = logits(&model, &by(provider), &loader);
     let apart = distance(&kernels, &meant);
     assert!(apart < 0.03, "{apart}");
+}
+
+#[test]
+fn every_network_computes_the_same_with_integers() {
+    every_network_computes_the_same(&Target::ALL, Provider::Cpu);
+}
+
+#[test]
+fn a_layer_left_float_is_float_in_the_engine() {
+    a_layer_left_float_is_float(Provider::Cpu);
+}
+
+#[test]
+fn openvino_computes_the_same_with_integers() {
+    let Some(library) = env::var_os("ASKD_OPENVINO_ONNXRUNTIME").filter(|path| !path.is_empty()) else {
+        eprintln!("skipped: ASKD_OPENVINO_ONNXRUNTIME names no ONNX Runtime with OpenVINO (make onnxruntime-openvino)");
+        return;
+    };
+    // a process has one library, and the other tests may have loaded theirs
+    if env::var_os("ASKD_CHILD").is_none() {
+        let child = Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "quantize::openvino_computes_the_same_with_integers",
+                "--nocapture",
+            ])
+            .envs([("ASKD_CHILD", OsStr::new("1")), ("ORT_DYLIB_PATH", &library)])
+            .status();
+        assert!(child.unwrap().success());
+        return;
+    }
+    every_network_computes_the_same(
+        &[Target::X86Vnni, Target::X86Avx2, Target::Arm64Dotprod],
+        Provider::OpenVino,
+    );
+    a_layer_left_float_is_float(Provider::OpenVino);
 }
 
 fn is_vnni() -> bool {

@@ -1,7 +1,7 @@
 //! Who is compared, and one contender with its processes and times.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use askd_runtime::Manifest;
@@ -36,16 +36,18 @@ impl Spec {
     /// All rows for a bundle.
     pub(crate) fn all(manifest: &Manifest) -> Vec<Self> {
         let mut all = Vec::new();
+        // One thread has nobody to wait for; OpenVINO's threads are its own.
+        let mut ours = vec![("askd", &THREADS[..]), ("askd-spinning", &THREADS[1..])];
+        if openvino_library().is_some() {
+            ours.push(("askd-openvino", &THREADS[..]));
+        }
         for variant in &manifest.variants {
-            // one thread has nobody to wait for
-            for (engine, threads) in [("askd", &THREADS[..]), ("askd-spinning", &THREADS[1..])] {
-                all.push(Self {
-                    engine,
-                    kind: variant.name.clone(),
-                    float: variant.precision == "fp32",
-                    threads,
-                });
-            }
+            all.extend(ours.iter().map(|&(engine, threads)| Self {
+                engine,
+                kind: variant.name.clone(),
+                float: variant.precision == "fp32",
+                threads,
+            }));
         }
         for (engine, kinds) in PEERS {
             all.extend(kinds.iter().map(|kind| Self {
@@ -93,6 +95,12 @@ impl Spec {
     fn is_peer(&self) -> bool {
         PEERS.iter().any(|(engine, _)| *engine == self.engine)
     }
+}
+
+/// ONNX Runtime with OpenVINO, where there is one.
+pub(crate) fn openvino_library() -> Option<PathBuf> {
+    let named = env::var_os("ASKD_OPENVINO_ONNXRUNTIME").filter(|path| !path.is_empty());
+    named.map(PathBuf::from)
 }
 
 /// A row with its processes, one for each number of threads.

@@ -8,6 +8,7 @@
 //! no idle thread of one spins in another's time. In each round each of them runs the same image [`RUNS`] times and times
 //! every run itself. A peer whose float logits differ from the bundle's golden ones is not timed.
 //!
+//! `ASKD_OPENVINO_ONNXRUNTIME` names a build of ONNX Runtime with OpenVINO, by which askd's variants are run too.
 //! `ASKD_PEER_PYTHON` names a Python with the packages of `peers/inference/requirements.txt`. Arguments that are names of
 //! engines (`askd`, `onnxruntime`, `openvino`, `ncnn`, `mnn`, `torch`, `tract`) choose among them.
 

@@ -5,10 +5,11 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use askd_runtime::{Model, SessionOptions};
+use askd_runtime::{Model, Provider, SessionOptions};
 use tract_onnx::prelude::{Framework, InferenceModelExt, IntoRunnable, Tensor, tvec};
 
 use crate::Failure;
+use crate::contender::openvino_library;
 use crate::files::{read, write};
 
 /// Images to logits.
@@ -22,7 +23,7 @@ pub(crate) fn serve(task: &[String]) -> Result<(), Failure> {
     let model = Model::open_variant(bundle, variant)?;
     let (name, mut infer) = match engine.as_str() {
         "tract" => tract(&model)?,
-        engine => ours(&model, threads.parse()?, engine == "askd-spinning")?,
+        engine => ours(&model, engine, threads.parse()?)?,
     };
     let image = read(&Path::new(work).join("image.f32"))?;
     let mut logits = vec![0.0; model.manifest().output.classes];
@@ -55,17 +56,23 @@ pub(crate) fn serve(task: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ours(model: &Model, threads: u16, spinning: bool) -> Result<(String, Infer), Failure> {
-    let options = SessionOptions {
+fn ours(model: &Model, engine: &str, threads: u16) -> Result<(String, Infer), Failure> {
+    let mut options = SessionOptions {
         intra_op_threads: threads,
-        spinning,
+        spinning: engine == "askd-spinning",
         ..SessionOptions::default()
     };
+    if engine == "askd-openvino" {
+        (options.provider, options.library) = (Provider::OpenVino, openvino_library());
+    }
     let mut session = model.session(&options)?;
-    let name = format!(
+    let mut name = format!(
         "askd-runtime, ONNX Runtime {}",
         session.engine().version().unwrap_or("of its own")
     );
+    if options.provider != Provider::Cpu {
+        name += &format!(" by {}", options.provider);
+    }
     let infer: Infer = Box::new(move |image, logits| Ok(session.run(image, logits)?));
     Ok((name, infer))
 }

@@ -1,8 +1,8 @@
-//! Which variant of a bundle, with how many threads, serves this machine best?
+//! Which variant of a bundle, by which provider and with how many threads, serves this machine best?
 //!
 //! Every variant is started and tests itself, those that pass are timed in turn, and the choice is stored beside the
-//! bundle. The bundle's first variant, fp32 in what `askd-compile` writes, is the reference: another one is preferred only
-//! if it is shown to be faster, and is accurate enough.
+//! bundle. The bundle's first variant, fp32 in what `askd-compile` writes, by the first provider is the reference: another
+//! one is preferred only if it is shown to be faster, and is accurate enough.
 
 mod accuracy;
 mod candidate;
@@ -39,8 +39,8 @@ pub struct Demand {
     pub bundle: PathBuf,
     /// The ONNX Runtime library; `None` to look for it, see [`askd_runtime::Engine::load`].
     pub library: Option<PathBuf>,
-    /// Where it must run.
-    pub provider: Provider,
+    /// Where it may run: each is tried, and must be there. The first is the reference's.
+    pub providers: Vec<Provider>,
     /// Numbers of threads to try; none for 1 and as many as can run at once.
     pub threads: Vec<u16>,
     /// Most points of top-1 that a variant may lie below the reference.
@@ -62,15 +62,15 @@ pub struct Report {
     pub bundle: String,
     /// SHA-256 of its `askd.json`.
     pub bundle_sha256: String,
-    /// Name of the provider that was demanded.
-    pub provider: &'static str,
+    /// Names of the providers to try, with commas between; the first is the reference's.
+    pub provider: String,
     /// Most points of top-1 below the reference.
     pub max_drop: f64,
     /// How intervals are made.
     pub bootstrap: Bootstrap,
     /// How the warm-up went; `None` if nothing was timed.
     pub warm_up: Option<WarmUp>,
-    /// Every variant with every number of threads, variants in the bundle's order.
+    /// Every variant by every provider with every number of threads, variants in the bundle's order.
     pub candidates: Vec<Candidate>,
     /// The choice, as stored; `None` if every candidate was refused: nothing is stored then.
     pub choice: Option<Choice>,
@@ -113,13 +113,14 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
 
     let contest = Contest {
         manifest: &manifest,
+        providers: &demand.providers,
         threads: &thread_counts(demand, &machine),
         max_drop: demand.max_drop,
         plan: &demand.plan,
     };
-    let options = |threads| SessionOptions {
+    let options = |provider, threads| SessionOptions {
         library: demand.library.clone(),
-        provider: demand.provider,
+        provider,
         intra_op_threads: threads,
         ..SessionOptions::default()
     };
@@ -129,7 +130,7 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
         chosen,
         warm_up,
     } = contest.hold(
-        &mut |variant, threads| start::start(bundle, &variant.name, options(threads)),
+        &mut |variant, provider, threads| start::start(bundle, &variant.name, options(provider, threads)),
         &mut || begun.elapsed(),
         progress,
     )?;
@@ -139,7 +140,12 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
         exit_code: if chosen.is_some() { 0 } else { 3 },
         bundle: bundle.display().to_string(),
         bundle_sha256,
-        provider: demand.provider.name(),
+        provider: demand
+            .providers
+            .iter()
+            .map(|provider| provider.name())
+            .collect::<Vec<_>>()
+            .join(","),
         max_drop: demand.max_drop,
         bootstrap: Bootstrap {
             confidence: CONFIDENCE,
@@ -192,11 +198,11 @@ impl Report {
     fn choice_of(&self, index: usize) -> Option<Choice> {
         let chosen = self.candidates.get(index)?;
         let latency = chosen.latency?;
-        let reference = self.candidates.first()?.variant.as_str();
+        let reference = self.candidates.first()?;
         let reference = self
             .candidates
             .iter()
-            .find(|candidate| candidate.variant == reference && candidate.threads == chosen.threads);
+            .find(|candidate| candidate.runs_as(reference) && candidate.threads == chosen.threads);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Choice {
             schema: CHOICE_SCHEMA,

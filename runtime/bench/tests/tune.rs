@@ -194,7 +194,7 @@ fn the_text_has_the_figures_and_ends_with_the_choice() {
         text.ends_with(&format!("\nchoice: fp32 at 1 thread, stored in {}\n", stored.display())),
         "{text}"
     );
-    assert!(text.starts_with("variant  threads  p50 ms"), "{text}");
+    assert!(text.starts_with("variant  provider  threads  p50 ms"), "{text}");
     assert!(text.contains("fp32 at 1 thread: the fastest"), "{text}");
     assert!(text.contains("open and verify ms"), "{text}");
     let progress = String::from_utf8(output.stderr).unwrap();

@@ -54,6 +54,11 @@
 #define ASKD_PROVIDER_TENSORRT 5
 
 /**
+ * OpenVINO's kernels on x86-64 CPUs, where the library was built with them.
+ */
+#define ASKD_PROVIDER_OPENVINO 6
+
+/**
  * Each node runs as written.
  */
 #define ASKD_OPTIMISATION_NONE 0

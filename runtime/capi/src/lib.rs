@@ -53,8 +53,8 @@ pub use crate::options::{
 };
 pub use crate::prediction::{askd_model_top_k, askd_prediction};
 pub use crate::provider::{
-    ASKD_PROVIDER_ACL, ASKD_PROVIDER_CPU, ASKD_PROVIDER_CUDA, ASKD_PROVIDER_CUDA_OR_CPU, ASKD_PROVIDER_TENSORRT,
-    ASKD_PROVIDER_XNNPACK, askd_provider_text,
+    ASKD_PROVIDER_ACL, ASKD_PROVIDER_CPU, ASKD_PROVIDER_CUDA, ASKD_PROVIDER_CUDA_OR_CPU, ASKD_PROVIDER_OPENVINO,
+    ASKD_PROVIDER_TENSORRT, ASKD_PROVIDER_XNNPACK, askd_provider_text,
 };
 pub use crate::session::{
     askd_self_test, askd_session, askd_session_classify, askd_session_fallback, askd_session_free, askd_session_new,

@@ -18,6 +18,8 @@ pub const ASKD_PROVIDER_CUDA: u32 = 3;
 pub const ASKD_PROVIDER_CUDA_OR_CPU: u32 = 4;
 /// TensorRT on an NVIDIA GPU; nodes that it does not know run by CUDA.
 pub const ASKD_PROVIDER_TENSORRT: u32 = 5;
+/// OpenVINO's kernels on x86-64 CPUs, where the library was built with them.
+pub const ASKD_PROVIDER_OPENVINO: u32 = 6;
 
 /// The name of an `ASKD_PROVIDER_` number, such as `cuda-or-cpu`; `unknown` for other numbers. Never NULL.
 ///
@@ -35,6 +37,7 @@ fn text(provider: u32) -> &'static CStr {
         ASKD_PROVIDER_CUDA => c"cuda",
         ASKD_PROVIDER_CUDA_OR_CPU => c"cuda-or-cpu",
         ASKD_PROVIDER_TENSORRT => c"tensorrt",
+        ASKD_PROVIDER_OPENVINO => c"openvino",
         _ => c"unknown",
     }
 }
@@ -60,6 +63,7 @@ pub(crate) fn to_number(provider: Provider) -> Option<u32> {
         Provider::Cuda => ASKD_PROVIDER_CUDA,
         Provider::CudaOrCpu => ASKD_PROVIDER_CUDA_OR_CPU,
         Provider::TensorRt => ASKD_PROVIDER_TENSORRT,
+        Provider::OpenVino => ASKD_PROVIDER_OPENVINO,
         _ => return None,
     })
 }

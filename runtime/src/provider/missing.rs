@@ -77,6 +77,14 @@ impl Missing {
                 Some(_) => Self::Device { id },
             });
         }
+        // All that the engine says where a provider hands over no reason, as OpenVINO's.
+        if message.starts_with("Failed to load provider") {
+            let advice =
+                "keep all libraries of that build of ONNX Runtime in its folder; LD_DEBUG=libs tells which is missing";
+            return Some(Self::Other {
+                reason: format!("{message} ({advice})"),
+            });
+        }
         let about_it = ["CUDA", "cudnn", "CUDNN", "TensorRT", "Tensorrt", "providers_"];
         about_it
             .iter()
@@ -161,6 +169,9 @@ mod tests {
             Some(Missing::Driver { .. } | Missing::Device { id: 1 })
         ));
         assert!(matches!(read("cuDNN: CUDNN\nfailure 4"), Some(Missing::Other { reason }) if !reason.contains('\n')));
+        assert!(
+            matches!(read("Failed to load provider OpenVINO"), Some(Missing::Other { reason }) if reason.contains("LD_DEBUG=libs"))
+        );
         assert_eq!(read("No graph was found in the protobuf."), None);
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct PlaceArgs {
     #[arg(long, value_name = "NICENESS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i32).range(-20..=19))]
     pub(super) priority: Option<i32>,
-    /// Where it must run: cpu, xnnpack, acl, cuda, cuda-or-cpu or tensorrt
+    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
     #[arg(long, value_name = "NAME", default_value_t)]
     pub(super) provider: Provider,
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)

@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
-    /// Where it must run: cpu, xnnpack, acl, cuda, cuda-or-cpu or tensorrt
+    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
     #[arg(long, value_name = "NAME", default_value_t)]
     provider: Provider,
 }

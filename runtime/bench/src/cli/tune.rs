@@ -15,9 +15,9 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(20);
 /// Most timed runs kept of a candidate: half a MiB of times. A model that takes 50 microseconds reaches it after 3 s.
 const MAX_RUNS: usize = 1 << 16;
 
-/// Measure a bundle's variants on this machine, and store which of them serves it best, with how many threads
+/// Measure a bundle's variants on this machine, and store which of them serves it best, where and with how many threads
 ///
-/// Every variant is started with every number of threads and runs the bundle's golden images. Those that pass, and whose
+/// Every variant is started by every provider with every number of threads and runs the bundle's golden images. Those that pass, and whose
 /// recorded top-1 is close enough to that of the first variant (fp32), are timed in turn. A variant is preferred to fp32
 /// only if it is shown to be faster; where no difference is shown, fp32 stays. All others are refused, with the figures.
 ///
@@ -44,9 +44,9 @@ pub(super) struct Args {
     /// Time at least so many runs of each candidate, 80 to 65536
     #[arg(long, value_name = "RUNS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(80..=65536))]
     min_runs: u32,
-    /// Where it must run: cpu, xnnpack, acl, cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "NAME", default_value_t)]
-    provider: Provider,
+    /// Providers to try, each of which must be there: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = Provider::Cpu.name())]
+    provider: Vec<Provider>,
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
@@ -55,11 +55,22 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
+/// Each once, in the order in which they were given: the first is the reference's.
+fn distinct(given: Vec<Provider>) -> Vec<Provider> {
+    let mut providers = Vec::new();
+    for provider in given {
+        if !providers.contains(&provider) {
+            providers.push(provider);
+        }
+    }
+    providers
+}
+
 pub(super) fn run(args: Args) -> Result<Output, Failure> {
     let demand = Demand {
         bundle: args.bundle,
         library: args.library,
-        provider: args.provider,
+        providers: distinct(args.provider),
         threads: args.threads,
         max_drop: args.max_drop,
         plan: Plan {

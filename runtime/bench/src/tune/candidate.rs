@@ -1,4 +1,4 @@
-//! One variant with one number of threads, and what became of it.
+//! One variant by one provider with one number of threads, and what became of it.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use super::accuracy::AccuracyFacts;
 use crate::measure::{Ratio, Summary};
 use crate::text::{counted, printable};
 
-/// One variant with one number of threads.
+/// One variant by one provider with one number of threads.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
     /// The variant's name.
@@ -18,12 +18,15 @@ pub struct Candidate {
     pub precision: String,
     /// What it was made for.
     pub target: String,
+    /// Where it was to run.
+    #[serde(serialize_with = "name")]
+    pub provider: Provider,
     /// Threads within one operator.
     pub threads: u16,
     /// Its recorded accuracy; `None` if none is recorded on images for which the reference's is.
     pub accuracy: Option<AccuracyFacts>,
     /// Where it ran; `None` if it could not be started.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "name_of_some")]
     pub provider_used: Option<Provider>,
     /// How long it takes to start.
     pub start: Option<Start>,
@@ -104,17 +107,22 @@ impl Serialize for Verdict {
     }
 }
 
-fn name<S: Serializer>(provider: &Option<Provider>, serializer: S) -> Result<S::Ok, S::Error> {
+fn name<S: Serializer>(provider: &Provider, serializer: S) -> Result<S::Ok, S::Error> {
+    provider.name().serialize(serializer)
+}
+
+fn name_of_some<S: Serializer>(provider: &Option<Provider>, serializer: S) -> Result<S::Ok, S::Error> {
     provider.map(Provider::name).serialize(serializer)
 }
 
 impl Candidate {
     /// Nothing is known of it but what the manifest says.
-    pub(super) fn new(variant: &Variant, threads: u16, reference: &Variant) -> Self {
+    pub(super) fn new(variant: &Variant, provider: Provider, threads: u16, reference: &Variant) -> Self {
         Self {
             variant: variant.name.clone(),
             precision: variant.precision.clone(),
             target: variant.target.clone(),
+            provider,
             threads,
             accuracy: AccuracyFacts::of(variant, reference),
             provider_used: None,
@@ -132,9 +140,23 @@ impl Candidate {
         self.reason = reason.to_string();
     }
 
-    /// Its name in sentences, such as `fp32 at 2 threads`.
+    /// Whether it is the same variant by the same provider, with any number of threads.
+    pub(super) fn runs_as(&self, other: &Self) -> bool {
+        (&self.variant, self.provider) == (&other.variant, other.provider)
+    }
+
+    /// Its name in sentences, such as `fp32 at 2 threads` or `fp32 by openvino at 1 thread`.
     pub(super) fn label(&self) -> String {
         let threads = counted(self.threads, "thread", "threads");
-        format!("{} at {threads}", printable(&self.variant))
+        format!("{} at {threads}", self.name())
+    }
+
+    /// Variant and provider in sentences; the CPU goes without saying.
+    pub(super) fn name(&self) -> String {
+        let variant = printable(&self.variant);
+        match self.provider {
+            Provider::Cpu => variant,
+            provider => format!("{variant} by {provider}"),
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::text::{counted, printable};
 /// Who competes, and by which rules.
 pub(super) struct Contest<'a> {
     pub(super) manifest: &'a Manifest,
+    pub(super) providers: &'a [Provider],
     pub(super) threads: &'a [u16],
     pub(super) max_drop: f64,
     pub(super) plan: &'a Plan,
@@ -40,7 +41,7 @@ impl Contest<'_> {
     /// [`Error::ProviderUnavailable`] or [`Error::Option`], which would meet every candidate.
     pub(super) fn hold(
         &self,
-        start: &mut dyn FnMut(&Variant, u16) -> Result<Started, Error>,
+        start: &mut dyn FnMut(&Variant, Provider, u16) -> Result<Started, Error>,
         clock: &mut dyn FnMut() -> Duration,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Outcome, Error> {
@@ -54,10 +55,14 @@ impl Contest<'_> {
         };
         let (mut candidates, mut entered, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
         for variant in variants {
-            for &threads in self.threads {
-                let mut candidate = Candidate::new(variant, threads, reference);
+            let places = self
+                .providers
+                .iter()
+                .flat_map(|&provider| self.threads.iter().map(move |&threads| (provider, threads)));
+            for (provider, threads) in places {
+                let mut candidate = Candidate::new(variant, provider, threads, reference);
                 progress(&format!("starting {}", candidate.label()));
-                if let Some(run) = self.enter(&mut candidate, reference, start(variant, threads))? {
+                if let Some(run) = self.enter(&mut candidate, reference, start(variant, provider, threads))? {
                     entered.push(candidates.len());
                     subjects.push(run);
                 }
@@ -79,7 +84,7 @@ impl Contest<'_> {
                 }
             }
         }
-        let chosen = decide(&mut candidates, &samples, &reference.name);
+        let chosen = decide(&mut candidates, &samples);
         Ok(Outcome {
             candidates,
             chosen,

@@ -1,7 +1,7 @@
 //! The rule by which one of the timed candidates is chosen.
 
 use crate::measure::{Ratio, Samples, Shown};
-use crate::text::{counted, printable};
+use crate::text::counted;
 
 use super::candidate::{Candidate, Verdict};
 
@@ -10,16 +10,18 @@ pub const SEED: u64 = 0;
 
 /// Judges the candidates that have samples, and returns the index of the one that is chosen.
 ///
-/// A variant other than the reference is accepted only if it is shown to be faster than the reference with as many threads,
-/// or that does not run. Of the accepted candidates and the reference the one with the lowest median is chosen or, of
+/// The first candidate is the reference, with whatever number of threads. Another one is accepted only if it is shown to be faster
+/// than the reference with as many threads, or that does not run. Of the accepted candidates and the reference the one with the lowest median is chosen or, of
 /// those from which it shows no difference, the plainest: the reference before others, then the one with fewer threads.
-pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>], reference: &str) -> Option<usize> {
+pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>]) -> Option<usize> {
+    let reference = candidates.first()?.clone();
+    let is_reference = |candidate: &Candidate| candidate.runs_as(&reference);
     let mut accepted: Vec<(usize, &Samples)> = Vec::new();
     for (index, ours) in samples.iter().enumerate() {
         let Some(ours) = ours else { continue };
         candidates[index].latency = Some(ours.summary());
         let threads = candidates[index].threads;
-        let is_rival = |other: &Candidate| other.variant == reference && other.threads == threads;
+        let is_rival = |other: &Candidate| is_reference(other) && other.threads == threads;
         let rival = candidates.iter().zip(samples).find(|(other, _)| is_rival(other));
         let Some((_, Some(theirs))) = rival else {
             accepted.push((index, ours));
@@ -28,7 +30,7 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>], 
         let ratio = Ratio::of_medians(ours, theirs, SEED);
         candidates[index].ratio = Some(ratio);
         let verdict = match ratio.shows() {
-            _ if candidates[index].variant == reference => Verdict::Accepted,
+            _ if is_reference(&candidates[index]) => Verdict::Accepted,
             Shown::Faster => Verdict::Accepted,
             Shown::Nothing => Verdict::NoDifference,
             Shown::Slower => Verdict::Slower,
@@ -36,7 +38,7 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>], 
         if verdict == Verdict::Accepted {
             accepted.push((index, ours));
         } else {
-            let reason = figures(ours, theirs, &ratio, reference, threads);
+            let reason = figures(ours, theirs, &ratio, &reference.name(), threads);
             candidates[index].conclude(verdict, reason);
         }
     }
@@ -50,7 +52,7 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>], 
     let level = accepted.iter().filter(|(index, samples)| is_level(*index, samples));
     let &(chosen, _) = level.min_by_key(|(index, _)| {
         let candidate = &candidates[*index];
-        (candidate.variant != reference, candidate.threads, *index)
+        (!is_reference(candidate), candidate.threads, *index)
     })?;
     let (label, best) = (candidates[chosen].label(), candidates[fastest].label());
     for (index, _) in accepted {
@@ -70,7 +72,7 @@ fn figures(ours: &Samples, theirs: &Samples, ratio: &Ratio, reference: &str, thr
     format!(
         "median {:.3} ms, {}'s {:.3} ms with {}: ratio {:.3}, 99 % interval {:.3} to {:.3}",
         ours.summary().p50_ms,
-        printable(reference),
+        reference,
         theirs.summary().p50_ms,
         counted(threads, "thread", "threads"),
         ratio.value,

@@ -1,4 +1,4 @@
-//! A report for people: two tables, then what became of each candidate.
+//! A report for people: two tables, what became of each candidate, then the choice.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ impl fmt::Display for Report {
         write_table(
             f,
             [
-                "variant", "threads", "p50 ms", "p90", "p99", "ratio", "top-1 %", "verdict",
+                "variant", "provider", "threads", "p50 ms", "p90", "p99", "ratio", "top-1 %", "verdict",
             ],
             rows,
         )?;
@@ -20,7 +20,14 @@ impl fmt::Display for Report {
         let rows = self.candidates.iter().map(start).collect();
         write_table(
             f,
-            ["variant", "threads", "open and verify ms", "session", "first run"],
+            [
+                "variant",
+                "provider",
+                "threads",
+                "open and verify ms",
+                "session",
+                "first run",
+            ],
             rows,
         )?;
         writeln!(f)?;
@@ -29,6 +36,12 @@ impl fmt::Display for Report {
         }
         if let Some(warning) = &self.engine.warning {
             write_wrapped(f, "warning: ", warning)?;
+        }
+        let untried = self.untried().join(",");
+        if !untried.is_empty() {
+            let tried = &self.provider;
+            let text = format!("the engine has {untried} too, not tried: --provider {tried},{untried} does");
+            write_wrapped(f, "note: ", &text)?;
         }
         if self.warm_up.is_some_and(|warm_up| !warm_up.stable) {
             write_wrapped(
@@ -52,11 +65,21 @@ impl fmt::Display for Report {
     }
 }
 
-fn latency(candidate: &Candidate) -> [String; 8] {
+impl Report {
+    /// Providers that the engine was built with and that were not to be tried.
+    fn untried(&self) -> Vec<&'static str> {
+        let tried: Vec<_> = self.provider.split(',').collect();
+        let built_with = self.engine.providers.iter().copied();
+        built_with.filter(|provider| !tried.contains(provider)).collect()
+    }
+}
+
+fn latency(candidate: &Candidate) -> [String; 9] {
     let time = |time: Option<f64>| number(time, 3);
     let latency = candidate.latency;
     [
         printable(&candidate.variant),
+        candidate.provider.to_string(),
         candidate.threads.to_string(),
         time(latency.map(|latency| latency.p50_ms)),
         time(latency.map(|latency| latency.p90_ms)),
@@ -67,10 +90,11 @@ fn latency(candidate: &Candidate) -> [String; 8] {
     ]
 }
 
-fn start(candidate: &Candidate) -> [String; 5] {
+fn start(candidate: &Candidate) -> [String; 6] {
     let start = candidate.start;
     [
         printable(&candidate.variant),
+        candidate.provider.to_string(),
         candidate.threads.to_string(),
         number(start.map(|start| start.open_ms), 2),
         number(start.map(|start| start.session_ms), 2),

@@ -64,9 +64,22 @@ fn try_hold(
     threads: &[u16],
     start: impl Fn(&str, u16) -> Result<Pace, Error>,
 ) -> Result<Outcome, Error> {
+    hold_on(&[Provider::Cpu], variants, threads, |name, _, threads| {
+        start(name, threads)
+    })
+}
+
+/// Holds one by several providers.
+fn hold_on(
+    providers: &[Provider],
+    variants: Vec<Variant>,
+    threads: &[u16],
+    start: impl Fn(&str, Provider, u16) -> Result<Pace, Error>,
+) -> Result<Outcome, Error> {
     let now = Rc::new(Cell::new(Duration::ZERO));
     let contest = Contest {
         manifest: &manifest(variants),
+        providers,
         threads,
         max_drop: 0.5,
         plan: &Plan {
@@ -76,15 +89,15 @@ fn try_hold(
             warm_up_limit: Duration::from_secs(1),
         },
     };
-    let mut started = |variant: &Variant, threads: u16| {
-        let (mut pace, now) = (start(&variant.name, threads)?, Rc::clone(&now));
+    let mut started = |variant: &Variant, provider, threads: u16| {
+        let (mut pace, now) = (start(&variant.name, provider, threads)?, Rc::clone(&now));
         Ok(Started {
             start: Start {
                 open_ms: 1.0,
                 session_ms: 2.0,
                 first_run_ms: 3.0,
             },
-            provider: Provider::Cpu,
+            provider,
             self_test: GoldenFacts {
                 images: 1,
                 max_abs_diff: 0.0,
@@ -305,4 +318,41 @@ fn a_provider_that_is_not_there_is_no_fault_of_a_variant() {
         })
     });
     assert!(matches!(result.map(|_| ()), Err(Error::ProviderUnavailable { .. })));
+}
+
+#[test]
+fn providers_compete_and_the_first_is_the_reference() {
+    let on = |paces: [u64; 4], providers: [Provider; 2]| {
+        let outcome = hold_on(&providers, two(), &[1], |name, provider, _| {
+            steady(paces[usize::from(name == "int8") + 2 * usize::from(provider == Provider::OpenVino)])
+        });
+        let outcome = outcome.unwrap();
+        let labels: Vec<_> = outcome.candidates.iter().map(Candidate::label).collect();
+        (labels, verdicts(&outcome.candidates), outcome.candidates)
+    };
+    let cpu_first = [Provider::Cpu, Provider::OpenVino];
+    // times of fp32 and int8, first those on the CPU
+    let (labels, verdicts, candidates) = on([2400, 500, 2100, 400], cpu_first);
+    assert_eq!(
+        labels,
+        [
+            "fp32 at 1 thread",
+            "fp32 by openvino at 1 thread",
+            "int8 at 1 thread",
+            "int8 by openvino at 1 thread"
+        ]
+    );
+    let expected = [Verdict::Accepted, Verdict::Accepted, Verdict::Accepted, Verdict::Chosen];
+    assert_eq!(verdicts, expected);
+    assert_eq!(candidates[1].ratio.unwrap().value, 0.875);
+
+    // the same variant by another provider has to be shown to be faster too
+    let (_, verdicts, _) = on([1000, 1500, 1000, 1500], cpu_first);
+    let expected = [Verdict::Chosen, Verdict::NoDifference, Verdict::Slower, Verdict::Slower];
+    assert_eq!(verdicts, expected);
+
+    let (_, verdicts, candidates) = on([1000, 1500, 2000, 1500], [Provider::OpenVino, Provider::Cpu]);
+    let expected = [Verdict::Accepted, Verdict::Chosen, Verdict::Accepted, Verdict::Accepted];
+    assert_eq!(verdicts, expected);
+    assert_eq!(candidates[1].ratio.unwrap().value, 0.5);
 }
