@@ -16,8 +16,12 @@ use askd_compiler::evaluate::predict_session;
 use askd_compiler::quantize::{Calibration, QuantizeOptions, Target, calibration_images, quantize};
 use askd_runtime::{Model, Session, SessionOptions};
 
-/// Runs of each model, in turn.
-const RUNS: usize = 400;
+/// Times that every session is made anew: where a start happens to put memory makes the same model faster or slower.
+const SITTINGS: usize = 10;
+/// Turns of each model in a sitting.
+const TURNS: usize = 12;
+/// Timed runs of a turn, after one that fetches the model's weights back into the caches.
+const RUNS: usize = 4;
 
 /// Names of a row's model.
 const OURS: [Calibration; 4] = [
@@ -41,7 +45,10 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    println!("top-1 on test images in percent, p50 in milliseconds with 1 thread, medians of {RUNS} in turn");
+    let runs = SITTINGS * TURNS * RUNS;
+    println!(
+        "top-1 on test images in percent, p50 in milliseconds with 1 thread, medians of {runs} in turn, {SITTINGS} starts"
+    );
     println!("| bundle | target | quantiser | top-1 | p50 | of float's | bytes |");
     println!("|---|---|---|---|---|---|---|");
     for bundle in bundles.split_whitespace() {
@@ -87,23 +94,26 @@ fn compare(bundle: &Path, data: &DataSpec, python: &str, target: Target) {
     let test = data.load(Part::Test).expect("test images");
     let preprocess = askd_runtime::Preprocess::new(&model.manifest().input).expect("a contract");
     let test = Loader::plain(test, preprocess, 250);
-    let mut sessions: Vec<Session> = candidates.iter().map(|candidate| session(&candidate.bytes)).collect();
     let image = &model.golden().input()[..model.manifest().input.elements()];
     let mut logits = vec![0.0; model.manifest().output.classes];
-    for round in 0..RUNS + RUNS / 10 {
-        for (session, candidate) in sessions.iter_mut().zip(&mut candidates) {
-            let clock = Instant::now();
-            session.run(image, &mut logits).expect("a run");
-            // the first rounds warm up
-            if round >= RUNS / 10 {
-                candidate.samples.push(clock.elapsed().as_secs_f64() * 1e3);
+    for _ in 0..SITTINGS {
+        let mut sessions: Vec<Session> = candidates.iter().map(|candidate| session(&candidate.bytes)).collect();
+        for _ in 0..TURNS {
+            for (session, candidate) in sessions.iter_mut().zip(&mut candidates) {
+                session.run(image, &mut logits).expect("a run");
+                for _ in 0..RUNS {
+                    let clock = Instant::now();
+                    session.run(image, &mut logits).expect("a run");
+                    candidate.samples.push(clock.elapsed().as_secs_f64() * 1e3);
+                }
             }
         }
     }
     let float = candidates[0].median();
     let name = bundle.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    for (session, candidate) in sessions.iter_mut().zip(&mut candidates) {
-        let top1 = predict_session(session, &test).expect("predictions").evaluation().top1;
+    for candidate in &mut candidates {
+        let predictions = predict_session(&mut session(&candidate.bytes), &test).expect("predictions");
+        let top1 = predictions.evaluation().top1;
         let (p50, bytes) = (candidate.median(), candidate.bytes.len());
         let row = format!(
             "{} | {top1:.2} | {p50:.3} | {:.2} | {bytes}",

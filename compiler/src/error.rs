@@ -138,12 +138,13 @@ impl fmt::Display for Differences {
 }
 
 impl Error {
-    /// The process's exit code for this error: 1 internal, 2 bad input, 3 a gate failed.
+    /// The process's exit code for this error: 1 internal, 2 bad input, 3 a gate failed, 4 conditions not met.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::GateFailed { .. } | Self::Runtime(askd_runtime::Error::GoldenMismatch { .. }) => 3,
             Self::NotFinite { .. } | Self::Interrupted { .. } | Self::StudyInterrupted { .. } | Self::Tensor(_) => 1,
             Self::Runtime(askd_runtime::Error::Engine { .. }) => 1,
+            Self::Runtime(askd_runtime::Error::ProviderUnavailable { .. }) => 4,
             Self::Io { source, .. } if is_full(source) => 1,
             _ => 2,
         }

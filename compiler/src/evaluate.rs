@@ -218,13 +218,13 @@ pub(crate) fn run_images(
     Ok(labels)
 }
 
-/// Logits of a set of images through a bundle's variant: its preprocessing, its model, ONNX Runtime.
+/// Logits of a set of images through a bundle's variant: its preprocessing, its model, ONNX Runtime as `options` say.
 ///
 /// # Errors
 /// [`Error::Runtime`] if the model cannot be run, [`Error::InvalidValue`] if it has another number of classes.
-pub fn predict_bundle(model: &Model, images: &ImageSet) -> Result<Predictions> {
+pub fn predict_bundle(model: &Model, options: &SessionOptions, images: &ImageSet) -> Result<Predictions> {
     check_classes(model, images)?;
-    let mut session = model.session(&SessionOptions::default())?;
+    let mut session = model.session(options)?;
     let preprocess = Preprocess::new(&model.manifest().input)?;
     predict_session(
         &mut session,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::slice;
 use std::time::Instant;
 
-use askd_runtime::{Accuracy, Engine, Model, SessionOptions, Variant};
+use askd_runtime::{Accuracy, Engine, Model, Provider, SessionOptions, Variant};
 use serde::Serialize;
 
 use crate::data::{CorruptFiles, DataSpec, ImageSet, Part};
@@ -39,6 +39,8 @@ pub struct VerifiedVariant {
     pub variant: String,
     /// SHA-256 of the model, as the bytes that ran have it.
     pub sha256: String,
+    /// Where it ran.
+    pub provider: &'static str,
     /// Golden images run.
     pub golden_images: usize,
     /// Largest absolute difference from the golden logits.
@@ -58,14 +60,15 @@ pub struct VerifiedVariant {
 }
 
 /// Opens each variant of the bundle, or only the one called `variant`, which checks sizes and digests; runs its golden
-/// images, and with `data` measures its accuracy; `corrupt_files` says what becomes of its files that cannot be decoded.
+/// images by `provider`, and with `data` measures its accuracy; `corrupt_files` says what becomes of its files that cannot be decoded.
 ///
 /// # Errors
-/// [`Error::Runtime`] for a damaged bundle or a wrong golden output, [`Error::GateFailed`] if the accuracy is not the
+/// [`Error::Runtime`] for a damaged bundle, a wrong golden output or a provider that cannot run here, [`Error::GateFailed`] if the accuracy is not the
 /// recorded one.
 pub fn verify(
     bundle: &Path,
     variant: Option<&str>,
+    provider: Provider,
     data: Option<&DataSpec>,
     corrupt_files: CorruptFiles,
 ) -> Result<Verified> {
@@ -78,7 +81,11 @@ pub fn verify(
         Some(name) => slice::from_ref(manifest.variant(name)?),
         None => manifest.variants.as_slice(),
     };
-    let mut checked = chosen.iter().map(|variant| check(bundle, variant, data));
+    let options = SessionOptions {
+        provider,
+        ..SessionOptions::default()
+    };
+    let mut checked = chosen.iter().map(|variant| check(bundle, variant, &options, data));
     // a manifest has at least one variant
     let first = checked.next().transpose()?;
     Ok(Verified {
@@ -89,16 +96,22 @@ pub fn verify(
     })
 }
 
-fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>) -> Result<VerifiedVariant> {
+fn check(
+    bundle: &Path,
+    variant: &Variant,
+    options: &SessionOptions,
+    data: Option<(&DataSpec, &ImageSet)>,
+) -> Result<VerifiedVariant> {
     let clock = Instant::now();
     let model = Model::open_variant(bundle, &variant.name)?;
     let opened = clock.elapsed();
-    let mut session = model.session(&SessionOptions::default())?;
+    let mut session = model.session(options)?;
     let made = clock.elapsed() - opened;
     let golden = session.self_test()?;
     let mut verified = VerifiedVariant {
         variant: variant.name.clone(),
         sha256: variant.sha256.clone(),
+        provider: session.provider().name(),
         golden_images: golden.images,
         golden_max_abs_diff: golden.max_abs_diff,
         golden_same_class: golden.same_class,
@@ -109,7 +122,7 @@ fn check(bundle: &Path, variant: &Variant, data: Option<(&DataSpec, &ImageSet)>)
         recorded: None,
     };
     if let Some((data, images)) = data {
-        let evaluation = predict_bundle(&model, images)?.evaluation();
+        let evaluation = predict_bundle(&model, options, images)?.evaluation();
         let same = |known: &&Accuracy| known.data == data.kind.name() && known.images == evaluation.images as u64;
         verified.recorded = variant.accuracy.iter().find(same).cloned();
         verified.evaluation = Some(evaluation);
@@ -149,11 +162,11 @@ impl fmt::Display for VerifiedVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (variant, sha256) = (&self.variant, &self.sha256);
         writeln!(f, "digests: as the manifest says (variant {variant}, sha256 {sha256})")?;
-        let (images, difference) = (self.golden_images, self.golden_max_abs_diff);
+        let (images, provider, difference) = (self.golden_images, self.provider, self.golden_max_abs_diff);
         let allowed = self.golden_tolerance;
         writeln!(
             f,
-            "golden: {images} images, largest difference {difference:.2e} (allowed {allowed:.0e})"
+            "golden: {images} images on {provider}, largest difference {difference:.2e} (allowed {allowed:.0e})"
         )?;
         writeln!(
             f,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use askd_compiler::passes;
 use askd_compiler::quantize::{Activations, Calibration, Histogram, Placement, Plan, Target, layers, observe};
 use askd_models::{NetworkConfig, NodeId, build, networks};
 use askd_runtime::{Batch, Model, Optimisation, Preprocess, Provider, Session, SessionOptions};
-use askd_tests::{Workspace, largest_difference, random_weights};
+use askd_tests::{Outcome, Workspace, largest_difference, random_weights};
 use serde_json::{Value, json};
 
 const CONFIG: NetworkConfig = NetworkConfig {
@@ -166,10 +166,7 @@ fn a_layer_left_float_is_float_in_the_engine() {
 
 #[test]
 fn openvino_computes_the_same_with_integers() {
-    let Some(library) = env::var_os("ASKD_OPENVINO_ONNXRUNTIME").filter(|path| !path.is_empty()) else {
-        eprintln!("skipped: ASKD_OPENVINO_ONNXRUNTIME names no ONNX Runtime with OpenVINO (make onnxruntime-openvino)");
-        return;
-    };
+    let Some(library) = openvino() else { return };
     // a process has one library, and the other tests may have loaded theirs
     if env::var_os("ASKD_CHILD").is_none() {
         let child = Command::new(env::current_exe().unwrap())
@@ -188,6 +185,15 @@ fn openvino_computes_the_same_with_integers() {
         Provider::OpenVino,
     );
     a_layer_left_float_is_float(Provider::OpenVino);
+}
+
+/// ONNX Runtime with OpenVINO; where there is none, that is told.
+fn openvino() -> Option<OsString> {
+    let named = env::var_os("ASKD_OPENVINO_ONNXRUNTIME").filter(|path| !path.is_empty());
+    if named.is_none() {
+        eprintln!("skipped: ASKD_OPENVINO_ONNXRUNTIME names no ONNX Runtime with OpenVINO (make onnxruntime-openvino)");
+    }
+    named
 }
 
 fn is_vnni() -> bool {
@@ -255,6 +261,19 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
     let others = verified["other_variants"].as_array().unwrap();
     assert_eq!(others.len(), 2);
     assert_eq!(others[0]["evaluation"], report["test"]["quantized"]);
+    assert_eq!(others[0]["provider"], "cpu");
+    let absent = workspace.run("verify both.askd --provider acl");
+    assert!(absent.error(4).contains("provider acl cannot run here"), "{absent:?}");
+    if let Some(library) = openvino() {
+        let mut command = workspace.command("verify both.askd --provider openvino --data fashion-mnist --json");
+        command.env("ORT_DYLIB_PATH", library);
+        let verified = Outcome::of(command).json();
+        let integers = &verified["other_variants"][0];
+        assert_eq!(
+            (&integers["provider"], &integers["variant"]),
+            (&json!("openvino"), &json!("int8-x86-vnni"))
+        );
+    }
     let evaluated = workspace
         .run("eval both.askd --variant int8-x86-vnni --data fashion-mnist --json")
         .json();

@@ -10,7 +10,7 @@ use askd_compiler::robustness::{Options, Report, measure_bundle, measure_network
 use askd_compiler::train::{RECIPE_FILE, Recipe};
 use askd_compiler::weights::import;
 use askd_compiler::{Error, Result};
-use askd_runtime::{ElementType, Model, Preprocess};
+use askd_runtime::{ElementType, Model, Preprocess, SessionOptions};
 use candle_core::DType;
 
 use super::Output;
@@ -128,8 +128,13 @@ impl Subject<'_> {
 
     fn evaluation(&mut self, images: &ImageSet) -> Result<Evaluation> {
         let predictions = match self {
-            Self::Bundle(bundle, Some(variant)) => predict_bundle(&Model::open_variant(bundle, variant)?, images)?,
-            Self::Bundle(bundle, None) => predict_bundle(&Model::open(bundle)?, images)?,
+            Self::Bundle(bundle, variant) => {
+                let model = match variant {
+                    Some(variant) => Model::open_variant(bundle, variant)?,
+                    None => Model::open(bundle)?,
+                };
+                predict_bundle(&model, &SessionOptions::default(), images)?
+            }
             Self::Network(network, recipe) => predict(network, &recipe.loader(images.clone(), ElementType::F32)?)?,
         };
         Ok(predictions.evaluation())

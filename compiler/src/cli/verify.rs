@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use askd_compiler::Result;
 use askd_compiler::data::{CorruptFiles, DataSpec};
 use askd_compiler::verify::verify;
+use askd_runtime::Provider;
 
 use super::Output;
 
 /// Check a bundle: digests, input and output, golden outputs, and on demand its recorded accuracy
 ///
 /// Exit code 2 if a file is not the one the manifest vouches for, 3 if the model does not give the golden outputs or the
-/// recorded accuracy.
+/// recorded accuracy, 4 if the provider cannot run here.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: askd-compile verify student.askd --data fashion-mnist")]
 pub(super) struct Args {
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// Only this variant, as on a processor that another one is not for [default: all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
+    #[arg(long, value_name = "NAME", default_value_t)]
+    provider: Provider,
     /// Data set whose test images must give the accuracy that the bundle records, KIND:PATH
     #[arg(long, value_name = "KIND:PATH")]
     data: Option<DataSpec>,
@@ -32,6 +36,7 @@ pub(super) fn run(args: Args) -> Result<Output> {
     let report = verify(
         &args.bundle,
         args.variant.as_deref(),
+        args.provider,
         args.data.as_ref(),
         args.corrupt_files,
     )?;

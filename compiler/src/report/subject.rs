@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use askd_models::LOGITS;
-use askd_runtime::{ElementType, MANIFEST_FILE, Manifest, Model, sha256_hex};
+use askd_runtime::{ElementType, MANIFEST_FILE, Manifest, Model, SessionOptions, sha256_hex};
 use candle_core::{DType, Device};
 
 use super::Role;
@@ -183,7 +183,7 @@ impl Subject {
                 recipe: recipe.cloned(),
                 network: name.unwrap_or_else(|| "unknown network".to_owned()),
                 weights_sha256: digest.and_then(|digest| digest.as_str()).map(str::to_owned),
-                predictions: predict_bundle(&model, images)?,
+                predictions: predict_bundle(&model, &SessionOptions::default(), images)?,
                 temperature: fitted.then_some(manifest.temperature),
                 onnx: model.onnx().to_vec(),
                 parameters,
