@@ -60,11 +60,12 @@ pub struct VerifiedVariant {
 }
 
 /// Opens each variant of the bundle, or only the one called `variant`, which checks sizes and digests; runs its golden
-/// images by `provider`, and with `data` measures its accuracy; `corrupt_files` says what becomes of its files that cannot be decoded.
+/// images by `provider`, and with `data` measures its accuracy; `corrupt_files` says what becomes of its files that cannot be
+/// decoded.
 ///
 /// # Errors
-/// [`Error::Runtime`] for a damaged bundle, a wrong golden output or a provider that cannot run here, [`Error::GateFailed`] if the accuracy is not the
-/// recorded one.
+/// [`Error::Runtime`] for a damaged bundle, a wrong golden output or a provider that cannot run here, [`Error::GateFailed`] if
+/// the accuracy is not the recorded one.
 pub fn verify(
     bundle: &Path,
     variant: Option<&str>,
@@ -135,7 +136,12 @@ fn check(
             && (recorded.top1 - evaluation.top1).abs() > tolerance
         {
             return Err(Error::GateFailed {
-                what: format!("{}: variant {}: top-1 on {data}", bundle.display(), variant.name),
+                what: format!(
+                    "{}: variant {} by {}: top-1 on {data}",
+                    bundle.display(),
+                    variant.name,
+                    verified.provider
+                ),
                 expected: format!("{:.2} % as recorded, within {tolerance}", recorded.top1),
                 got: format!("{:.2} %", evaluation.top1),
             });

@@ -62,7 +62,7 @@ if [ -n "$build" ]; then
     esac
 fi
 
-if [ -f "$dest/lib/libonnxruntime.so" ] && [ "$(cat "$dest/VERSION" 2>/dev/null)" = "$version $arch" ]; then
+if [ -f "$dest/lib/libonnxruntime.so" ] && [ "$(cat "$dest/VERSION" 2>/dev/null)" = "$version $arch${build:+ $build}" ]; then
     exit 0
 fi
 
@@ -106,7 +106,7 @@ with zipfile.ZipFile(wheel) as archive:
             shutil.copyfileobj(source, target)
 PYTHON
 
-echo "$version $arch" >"$temporary/VERSION"
+echo "$version $arch${build:+ $build}" >"$temporary/VERSION"
 mv -f "$temporary/LICENSE" "$temporary/ThirdPartyNotices.txt" "$dest/"
 mv -f "$temporary"/lib/* "$dest/lib/"
 # Last: a file that is there says that everything is.

@@ -1,4 +1,4 @@
-//! The choice file: which variant of a bundle, with how many threads, was measured to serve one machine best.
+//! The choice file: which variant of a bundle, where and with how many threads, was measured to serve one machine best.
 //!
 //! `askd-bench tune` writes it beside the bundle, not in it: a bundle is the same on every machine, a choice is not. A
 //! choice is advice: what it names is opened, checked and tested as anything else is.
@@ -27,7 +27,7 @@ const MAX_SIZE: u64 = 64 << 10;
 /// Most threads: more than any processor has, few enough to be started.
 const MAX_THREADS: u16 = 1024;
 
-/// The variant and the number of threads to run a bundle with on one machine, and the figures behind that.
+/// The variant, the provider and the number of threads to run a bundle with on one machine, and the figures behind that.
 ///
 /// ```no_run
 /// use askd_runtime::{Choice, Model, SessionOptions};
@@ -48,7 +48,9 @@ const MAX_THREADS: u16 = 1024;
 ///
 /// Reading holds the choice against the bundle alone. Whether machine and engine are still those that were measured is for
 /// the program to compare ([`cpu`](Self::cpu), [`onnxruntime`](Self::onnxruntime)): where they are not, the choice may be
-/// slow but not wrong, which [`Session::self_test`](crate::Session::self_test) sees to.
+/// slow but not wrong, which [`Session::self_test`](crate::Session::self_test) sees to, or its provider may be missing, which
+/// is [`Error::ProviderUnavailable`]. A choice measured with a library of its own (`tune --library`) needs that one here
+/// too: the file does not name it, since what lies beside a bundle must not decide which code is loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Layout version of this file: [`CHOICE_SCHEMA`].

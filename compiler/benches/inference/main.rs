@@ -10,7 +10,7 @@
 //!
 //! `ASKD_OPENVINO_ONNXRUNTIME` names a build of ONNX Runtime with OpenVINO, by which askd's variants are run too.
 //! `ASKD_PEER_PYTHON` names a Python with the packages of `peers/inference/requirements.txt`. Arguments that are names of
-//! engines (`askd`, `onnxruntime`, `openvino`, `ncnn`, `mnn`, `torch`, `tract`) choose among them.
+//! engines (`askd` for all of ours, `askd-spinning`, `askd-openvino`, `onnxruntime`, `openvino`, `ncnn`, `mnn`, `torch`, `tract`) choose among them.
 
 mod contender;
 mod files;

@@ -4,7 +4,7 @@
 //! [`machine::Machine`] is what the system tells of itself without root; [`doctor::examine`] judges it, the engine and
 //! a bundle together. [`run::run`] measures one model in one configuration, and [`compare::compare`] holds two such
 //! runs against each other; [`suite::run`] makes many for a table. [`measure::measure`] times several in turn;
-//! [`tune::tune`] finds by that the variant and the number of threads that serve the machine best.
+//! [`tune::tune`] finds by that the variant, the provider and the number of threads that serve the machine best.
 //! [`watch::Watch`] tells the state of the machine while something is measured, [`profile::profile`] where a run's time goes,
 //! and [`report::html`] shows a run as a page.
 

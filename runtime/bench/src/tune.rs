@@ -39,7 +39,7 @@ pub struct Demand {
     pub bundle: PathBuf,
     /// The ONNX Runtime library; `None` to look for it, see [`askd_runtime::Engine::load`].
     pub library: Option<PathBuf>,
-    /// Where it may run: each is tried, and must be there. The first is the reference's.
+    /// Where it may run: each is tried, and must be there. The first is the reference's; none for the CPU.
     pub providers: Vec<Provider>,
     /// Numbers of threads to try; none for 1 and as many as can run at once.
     pub threads: Vec<u16>,
@@ -62,8 +62,10 @@ pub struct Report {
     pub bundle: String,
     /// SHA-256 of its `askd.json`.
     pub bundle_sha256: String,
-    /// Names of the providers to try, with commas between; the first is the reference's.
-    pub provider: String,
+    /// Name of the reference's provider, the first that was demanded.
+    pub provider: &'static str,
+    /// Names of all that were demanded.
+    pub providers: Vec<&'static str>,
     /// Most points of top-1 below the reference.
     pub max_drop: f64,
     /// How intervals are made.
@@ -111,9 +113,13 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
     };
     store::try_out(&path)?;
 
+    let providers = match demand.providers.as_slice() {
+        [] => &[Provider::Cpu],
+        given => given,
+    };
     let contest = Contest {
         manifest: &manifest,
-        providers: &demand.providers,
+        providers,
         threads: &thread_counts(demand, &machine),
         max_drop: demand.max_drop,
         plan: &demand.plan,
@@ -140,12 +146,8 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
         exit_code: if chosen.is_some() { 0 } else { 3 },
         bundle: bundle.display().to_string(),
         bundle_sha256,
-        provider: demand
-            .providers
-            .iter()
-            .map(|provider| provider.name())
-            .collect::<Vec<_>>()
-            .join(","),
+        provider: providers[0].name(),
+        providers: providers.iter().map(|provider| provider.name()).collect(),
         max_drop: demand.max_drop,
         bootstrap: Bootstrap {
             confidence: CONFIDENCE,

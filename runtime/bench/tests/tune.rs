@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use askd_runtime::{Accuracy, Batch, Choice, Error, GoldenData, Manifest, Model, SessionOptions, Variant, sha256_hex};
+use askd_runtime::{
+    Accuracy, Batch, Choice, Error, GoldenData, Manifest, Model, Provider, SessionOptions, Variant, sha256_hex,
+};
 use common::{FIXED, edit_manifest, images, reference, require_engine};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -287,12 +289,45 @@ fn no_engine_or_provider_is_a_condition_not_met() {
 }
 
 #[test]
+fn providers_compete_each_once() {
+    let engine = require_engine();
+    let (_folder, path) = bundle(|_, _| {});
+    let (report, code) = report(&path, ["--threads", "1,2", "--provider", "cpu,cuda-or-cpu,cpu"]);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(
+        (&report["provider"], &report["providers"]),
+        (&"cpu".into(), &serde_json::json!(["cpu", "cuda-or-cpu"]))
+    );
+    let place = |candidate: &Value| (candidate["provider"].clone(), candidate["threads"].clone());
+    let places: Vec<_> = report["candidates"].as_array().unwrap().iter().map(place).collect();
+    let expected = [("cpu", 1), ("cpu", 2), ("cuda-or-cpu", 1), ("cuda-or-cpu", 2)];
+    assert_eq!(places, expected.map(|(name, threads)| (name.into(), threads.into())));
+    if engine.providers().contains(&Provider::Cuda) {
+        return;
+    }
+    // both are the CPU, and what is stored is where it ran
+    assert!(
+        report["candidates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|found| found["provider_used"] == "cpu")
+    );
+    assert_eq!(Choice::beside(&path).unwrap().unwrap().provider, Provider::Cpu);
+    let (code, line) = refusal([path.to_str().unwrap(), "--threads", "1", "--provider", "cpu,cuda"]);
+    assert!(
+        code == Some(4) && line.contains("provider cuda cannot run here"),
+        "{code:?} {line}"
+    );
+}
+
+#[test]
 fn the_help_tells_the_exit_codes() {
     let output = tune(["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text.contains("Exit code 0") && text.contains("Example: askd-bench tune"),
+        text.contains("Exit code 0") && text.contains("Examples:\n  askd-bench tune"),
         "{text}"
     );
 }

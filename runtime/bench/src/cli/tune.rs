@@ -17,9 +17,10 @@ const MAX_RUNS: usize = 1 << 16;
 
 /// Measure a bundle's variants on this machine, and store which of them serves it best, where and with how many threads
 ///
-/// Every variant is started by every provider with every number of threads and runs the bundle's golden images. Those that pass, and whose
-/// recorded top-1 is close enough to that of the first variant (fp32), are timed in turn. A variant is preferred to fp32
-/// only if it is shown to be faster; where no difference is shown, fp32 stays. All others are refused, with the figures.
+/// Every variant is started by every provider with every number of threads and runs the bundle's golden images. Those that
+/// pass, and whose recorded top-1 is close enough to that of the first variant (fp32), are timed in turn. The first
+/// variant by the first provider is the reference: another one is preferred only if it is shown to be faster; where no
+/// difference is shown, the reference stays. All others are refused, with the figures.
 ///
 /// The choice is written beside the bundle, to NAME.askd.choice.json: it is this machine's. Programs read it by
 /// `askd_runtime::Choice::beside`. Progress is on standard error.
@@ -28,7 +29,8 @@ const MAX_RUNS: usize = 1 << 16;
 /// wrong flag; 3 if every candidate is refused: none runs here and passes its self test; 4 if there is no usable engine
 /// or provider; 1 if the report cannot be written.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: askd-bench tune student.askd --threads 1,2,4 --json")]
+#[command(after_help = "Examples:\n  askd-bench tune student.askd --threads 1,2,4 --json\n  \
+    askd-bench tune student.askd --provider cpu,openvino --library openvino/libonnxruntime.so")]
 pub(super) struct Args {
     /// Bundle directory, NAME.askd
     bundle: PathBuf,
@@ -44,7 +46,7 @@ pub(super) struct Args {
     /// Time at least so many runs of each candidate, 80 to 65536
     #[arg(long, value_name = "RUNS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(80..=65536))]
     min_runs: u32,
-    /// Providers to try, each of which must be there: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
+    /// Providers to try, commas between; each must be there, and the first is the reference's: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = Provider::Cpu.name())]
     provider: Vec<Provider>,
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)

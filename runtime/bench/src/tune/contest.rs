@@ -38,7 +38,7 @@ impl Contest<'_> {
     /// Holds the contest among candidates that `start` starts, timed by `clock`.
     ///
     /// # Errors
-    /// [`Error::ProviderUnavailable`] or [`Error::Option`], which would meet every candidate.
+    /// [`Error::ProviderUnavailable`] or [`Error::Option`], which would meet every candidate of that provider.
     pub(super) fn hold(
         &self,
         start: &mut dyn FnMut(&Variant, Provider, u16) -> Result<Started, Error>,

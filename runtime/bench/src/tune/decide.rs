@@ -10,9 +10,10 @@ pub const SEED: u64 = 0;
 
 /// Judges the candidates that have samples, and returns the index of the one that is chosen.
 ///
-/// The first candidate is the reference, with whatever number of threads. Another one is accepted only if it is shown to be faster
-/// than the reference with as many threads, or that does not run. Of the accepted candidates and the reference the one with the lowest median is chosen or, of
-/// those from which it shows no difference, the plainest: the reference before others, then the one with fewer threads.
+/// The first candidate is the reference, with whatever number of threads. Another one is accepted only if it is shown to be
+/// faster than the reference with as many threads, or that does not run. Of the accepted candidates and the reference the
+/// one with the lowest median is chosen or, of those from which it shows no difference, the plainest: the reference before
+/// others, then the one with fewer threads.
 pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>]) -> Option<usize> {
     let reference = candidates.first()?.clone();
     let is_reference = |candidate: &Candidate| candidate.runs_as(&reference);

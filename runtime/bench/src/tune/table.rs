@@ -37,10 +37,12 @@ impl fmt::Display for Report {
         if let Some(warning) = &self.engine.warning {
             write_wrapped(f, "warning: ", warning)?;
         }
-        let untried = self.untried().join(",");
+        let untried = self.untried().join(", ");
         if !untried.is_empty() {
-            let tried = &self.provider;
-            let text = format!("the engine has {untried} too, not tried: --provider {tried},{untried} does");
+            let text = format!(
+                "not tried: {untried}, which the engine was built with (--provider takes a list; `askd-bench doctor --provider` \
+                 tells whether one works here)"
+            );
             write_wrapped(f, "note: ", &text)?;
         }
         if self.warm_up.is_some_and(|warm_up| !warm_up.stable) {
@@ -68,9 +70,13 @@ impl fmt::Display for Report {
 impl Report {
     /// Providers that the engine was built with and that were not to be tried.
     fn untried(&self) -> Vec<&'static str> {
-        let tried: Vec<_> = self.provider.split(',').collect();
+        let tried = |name: &str| match name {
+            // the rule to take one or the other has both
+            "cpu" | "cuda" => self.providers.iter().any(|tried| [name, "cuda-or-cpu"].contains(tried)),
+            _ => self.providers.contains(&name),
+        };
         let built_with = self.engine.providers.iter().copied();
-        built_with.filter(|provider| !tried.contains(provider)).collect()
+        built_with.filter(|name| !tried(name)).collect()
     }
 }
 

@@ -118,7 +118,7 @@ fn models(bench: &mut Bench) {
         bench,
         "provider",
         ASKD_STATUS_UNKNOWN_VALUE,
-        askd_engine_has_provider(6, bench.output(0))
+        askd_engine_has_provider(99, bench.output(0))
     );
     refuse!(
         bench,

@@ -355,4 +355,36 @@ fn providers_compete_and_the_first_is_the_reference() {
     let expected = [Verdict::Accepted, Verdict::Chosen, Verdict::Accepted, Verdict::Accepted];
     assert_eq!(verdicts, expected);
     assert_eq!(candidates[1].ratio.unwrap().value, 0.5);
+
+    // held against the first provider with as many threads
+    let paces = |provider, threads| match (provider, threads) {
+        (Provider::Cpu, 1) => 1000,
+        (Provider::Cpu, _) => 500,
+        (_, 1) => 800,
+        (_, _) => 700,
+    };
+    let fp32 = || vec![accurate("fp32", 0.0)];
+    let outcome = hold_on(&cpu_first, fp32(), &[1, 2], |_, provider, threads| {
+        steady(paces(provider, threads))
+    })
+    .unwrap();
+    let expected = [Verdict::Accepted, Verdict::Chosen, Verdict::Accepted, Verdict::Slower];
+    assert_eq!(self::verdicts(&outcome.candidates), expected);
+    assert!(
+        outcome.candidates[3]
+            .reason
+            .contains("fp32's 0.500 ms with 2 threads: ratio 1.400")
+    );
+
+    // where that does not run, nothing stands against the second
+    let outcome = hold_on(&cpu_first, fp32(), &[1], |_, provider, _| match provider {
+        Provider::Cpu => Err(Error::FileSize {
+            path: "model.fp32.onnx".into(),
+            expected: 2,
+            found: 1,
+        }),
+        _ => steady(1500),
+    });
+    let expected = [Verdict::CannotRun, Verdict::Chosen];
+    assert_eq!(self::verdicts(&outcome.unwrap().candidates), expected);
 }
