@@ -242,7 +242,7 @@ fn models(bench: &mut Bench) {
 
 fn options(bench: &mut Bench) {
     let options = bench.options;
-    for wrong in [6, u32::MAX] {
+    for wrong in [99, u32::MAX] {
         refuse!(
             bench,
             "provider",
