@@ -1,7 +1,7 @@
 //! Accuracy of a network on a data set.
 
 use askd_models::LOGITS;
-use askd_runtime::{ElementType, Model, Preprocess, Session, SessionOptions};
+use askd_runtime::{ElementType, Model, Preprocess, Session};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -218,18 +218,14 @@ pub(crate) fn run_images(
     Ok(labels)
 }
 
-/// Logits of a set of images through a bundle's variant: its preprocessing, its model, ONNX Runtime as `options` say.
+/// Logits of a set of images through a bundle's variant: its preprocessing, then `session`, which is its model's.
 ///
 /// # Errors
 /// [`Error::Runtime`] if the model cannot be run, [`Error::InvalidValue`] if it has another number of classes.
-pub fn predict_bundle(model: &Model, options: &SessionOptions, images: &ImageSet) -> Result<Predictions> {
+pub fn predict_bundle(model: &Model, session: &mut Session, images: &ImageSet) -> Result<Predictions> {
     check_classes(model, images)?;
-    let mut session = model.session(options)?;
     let preprocess = Preprocess::new(&model.manifest().input)?;
-    predict_session(
-        &mut session,
-        &Loader::plain(images.clone(), preprocess, EVALUATION_BATCH),
-    )
+    predict_session(session, &Loader::plain(images.clone(), preprocess, EVALUATION_BATCH))
 }
 
 /// Refuses images of another number of classes than a bundle has.

@@ -123,7 +123,7 @@ fn check(
         recorded: None,
     };
     if let Some((data, images)) = data {
-        let evaluation = predict_bundle(&model, options, images)?.evaluation();
+        let evaluation = predict_bundle(&model, &mut session, images)?.evaluation();
         let same = |known: &&Accuracy| known.data == data.kind.name() && known.images == evaluation.images as u64;
         verified.recorded = variant.accuracy.iter().find(same).cloned();
         verified.evaluation = Some(evaluation);

@@ -12,7 +12,7 @@
 #
 #   runtime/scripts/fetch_onnxruntime.sh --openvino DEST
 #
-# that with OpenVINO (x86_64, 84 MB), with what of OpenVINO runs models on the CPU: 127 MB unpacked.
+# that with OpenVINO (x86_64, 84 MB), with what of OpenVINO runs models on the CPU: 127 MiB unpacked.
 set -eu
 
 build=

@@ -62,7 +62,6 @@ pub struct Choice {
     /// Threads within one operator, `1..=1024`: [`SessionOptions::intra_op_threads`](crate::SessionOptions).
     pub threads: u16,
     /// Where it ran; by its name in the file.
-    #[serde(with = "by_name")]
     pub provider: Provider,
     /// The processor's model, as `askd-bench doctor` tells it; `None` if the system does not.
     pub cpu: Option<String>,
@@ -221,21 +220,6 @@ impl Choice {
             )?;
         }
         Ok(())
-    }
-}
-
-/// A provider in a file: by its name.
-mod by_name {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::provider::Provider;
-
-    pub(super) fn serialize<S: Serializer>(provider: &Provider, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(provider.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Provider, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -125,7 +125,7 @@ fn telemetry_is_told_of_unless_it_is_off() {
         let mut command = child_command(&env::current_exe().unwrap(), None, Some(library.path()));
         command.env_remove("ORT_DISABLE_TELEMETRY");
         command.envs(value.map(|value| ("ORT_DISABLE_TELEMETRY", value)));
-        // ONNX Runtime reports nothing from continuous integration: a test need not either
+        // ONNX Runtime reports nothing from continuous integration: so this test sends nothing even where telemetry is on
         command.env("CI", "1");
         let said = what_it_says(command);
         let told = said.contains("reports to Microsoft") && said.contains("set ORT_DISABLE_TELEMETRY=1");

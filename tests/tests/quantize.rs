@@ -169,20 +169,17 @@ fn openvino_computes_the_same_with_integers() {
     let Some(library) = openvino() else { return };
     // a process has one library, and the other tests may have loaded theirs
     if env::var_os("ASKD_CHILD").is_none() {
-        let child = Command::new(env::current_exe().unwrap())
+        let mut child = Command::new(env::current_exe().unwrap());
+        child
             .args([
                 "--exact",
                 "quantize::openvino_computes_the_same_with_integers",
                 "--nocapture",
             ])
-            .envs([("ASKD_CHILD", OsStr::new("1")), ("ORT_DYLIB_PATH", &library)])
-            .output();
-        let outcome = child.unwrap();
-        let text = [outcome.stdout, outcome.stderr]
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .join("");
+            .envs([("ASKD_CHILD", OsStr::new("1")), ("ORT_DYLIB_PATH", &library)]);
+        let text = Outcome::of(child).text();
         // a name that fits no test would run none, and succeed
-        assert!(outcome.status.success() && text.contains("1 passed"), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
         print!("{text}");
         return;
     }
@@ -281,9 +278,8 @@ fn a_bundle_gets_a_variant_that_every_command_knows() {
             (&integers["provider"], &integers["variant"]),
             (&json!("openvino"), &json!("int8-x86-vnni"))
         );
-        let top1 = |evaluation: &Value| evaluation["top1"].as_f64().unwrap();
-        let (found, recorded) = (top1(&integers["evaluation"]), top1(&report["test"]["quantized"]));
-        assert!((found - recorded).abs() <= 0.5, "{found} {recorded}");
+        // held against what the bundle records, or the exit code were 3
+        assert!(integers["recorded"].is_object(), "{integers}");
     }
     let evaluated = workspace
         .run("eval both.askd --variant int8-x86-vnni --data fashion-mnist --json")

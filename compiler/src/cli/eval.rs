@@ -133,7 +133,7 @@ impl Subject<'_> {
                     Some(variant) => Model::open_variant(bundle, variant)?,
                     None => Model::open(bundle)?,
                 };
-                predict_bundle(&model, &SessionOptions::default(), images)?
+                predict_bundle(&model, &mut model.session(&SessionOptions::default())?, images)?
             }
             Self::Network(network, recipe) => predict(network, &recipe.loader(images.clone(), ElementType::F32)?)?,
         };

@@ -6,6 +6,7 @@ use askd_compiler::Result;
 use askd_compiler::data::{CorruptFiles, DataSpec};
 use askd_compiler::verify::verify;
 use askd_runtime::Provider;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::Output;
 
@@ -21,8 +22,8 @@ pub(super) struct Args {
     /// Only this variant, as on a processor that another one is not for [default: all]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "NAME", default_value_t)]
+    /// Where it must run
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = provider())]
     provider: Provider,
     /// Data set whose test images must give the accuracy that the bundle records, KIND:PATH
     #[arg(long, value_name = "KIND:PATH")]
@@ -30,6 +31,11 @@ pub(super) struct Args {
     /// What becomes of image files that cannot be decoded: refuse, or skip
     #[arg(long, value_name = "refuse|skip", default_value = "refuse", requires = "data")]
     corrupt_files: CorruptFiles,
+}
+
+/// A provider of the runtime by its name; the help lists them all.
+fn provider() -> impl TypedValueParser<Value = Provider> {
+    PossibleValuesParser::new(Provider::ALL.map(Provider::name)).try_map(|name| name.parse::<Provider>())
 }
 
 pub(super) fn run(args: Args) -> Result<Output> {

@@ -183,7 +183,7 @@ impl Subject {
                 recipe: recipe.cloned(),
                 network: name.unwrap_or_else(|| "unknown network".to_owned()),
                 weights_sha256: digest.and_then(|digest| digest.as_str()).map(str::to_owned),
-                predictions: predict_bundle(&model, &SessionOptions::default(), images)?,
+                predictions: predict_bundle(&model, &mut model.session(&SessionOptions::default())?, images)?,
                 temperature: fitted.then_some(manifest.temperature),
                 onnx: model.onnx().to_vec(),
                 parameters,

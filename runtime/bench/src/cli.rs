@@ -16,7 +16,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use askd_runtime::Error;
+use askd_runtime::{Error, Provider};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
@@ -145,6 +146,11 @@ fn refuse(error: &clap::Error) -> ExitCode {
     let told = text.split("\n\nFor more information").next().unwrap_or_default();
     eprintln!("{}", told.split_whitespace().collect::<Vec<_>>().join(" "));
     ExitCode::from(2)
+}
+
+/// A provider of the runtime by its name; the help lists them all.
+fn provider() -> impl TypedValueParser<Value = Provider> {
+    PossibleValuesParser::new(Provider::ALL.map(Provider::name)).try_map(|name| name.parse::<Provider>())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {

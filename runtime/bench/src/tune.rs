@@ -62,10 +62,8 @@ pub struct Report {
     pub bundle: String,
     /// SHA-256 of its `askd.json`.
     pub bundle_sha256: String,
-    /// Name of the reference's provider, the first that was demanded.
+    /// Name of the reference's provider, the first that was demanded; the candidates have them all.
     pub provider: &'static str,
-    /// Names of all that were demanded.
-    pub providers: Vec<&'static str>,
     /// Most points of top-1 below the reference.
     pub max_drop: f64,
     /// How intervals are made.
@@ -147,7 +145,6 @@ pub fn tune(machine: Machine, demand: &Demand, progress: &mut dyn FnMut(&str)) -
         bundle: bundle.display().to_string(),
         bundle_sha256,
         provider: providers[0].name(),
-        providers: providers.iter().map(|provider| provider.name()).collect(),
         max_drop: demand.max_drop,
         bootstrap: Bootstrap {
             confidence: CONFIDENCE,

@@ -7,7 +7,7 @@ use askd_bench::run::{Cores, MAX_RUNS};
 use askd_runtime::Provider;
 use clap::ValueEnum;
 
-use super::not_negative;
+use super::{not_negative, provider};
 
 /// Longest warm-up, in seconds: enough for a clock to rise and a cache to fill.
 const WARM_UP_SECONDS: f64 = 20.0;
@@ -47,8 +47,8 @@ pub(super) struct PlaceArgs {
     #[arg(long, value_name = "NICENESS", allow_negative_numbers = true,
           value_parser = clap::value_parser!(i32).range(-20..=19))]
     pub(super) priority: Option<i32>,
-    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "NAME", default_value_t)]
+    /// Where it must run
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = provider())]
     pub(super) provider: Provider,
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
     #[arg(long, value_name = "PATH")]

@@ -6,7 +6,7 @@ use askd_bench::doctor::{Demand, examine};
 use askd_bench::machine::Machine;
 use askd_runtime::Provider;
 
-use super::{Failure, Output};
+use super::{Failure, Output, provider};
 
 /// Look over engine and machine, and tell whether a bundle can run here and what to do where it cannot
 ///
@@ -29,8 +29,8 @@ pub(super) struct Args {
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
     #[arg(long, value_name = "PATH")]
     library: Option<PathBuf>,
-    /// Where it must run: cpu, xnnpack, acl, openvino, cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "NAME", default_value_t)]
+    /// Where it must run
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = provider())]
     provider: Provider,
 }
 

@@ -8,7 +8,7 @@ use askd_bench::measure::Plan;
 use askd_bench::tune::{Demand, tune};
 use askd_runtime::Provider;
 
-use super::{Failure, Output, not_negative};
+use super::{Failure, Output, not_negative, provider};
 
 /// Longest warm-up of all candidates together: enough for a clock to rise, and for a slow board to make some rounds.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(20);
@@ -46,9 +46,8 @@ pub(super) struct Args {
     /// Time at least so many runs of each candidate, 80 to 65536
     #[arg(long, value_name = "RUNS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(80..=65536))]
     min_runs: u32,
-    /// Providers to try, commas between; each must be there, and the first is the reference's: cpu, xnnpack, acl, openvino,
-    /// cuda, cuda-or-cpu or tensorrt
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = Provider::Cpu.name())]
+    /// Providers to try, commas between; each must be there, and the first is the reference's
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = Provider::Cpu.name(), value_parser = provider())]
     provider: Vec<Provider>,
     /// ONNX Runtime library; without it, the one that programs on the runtime would find (ORT_DYLIB_PATH first)
     #[arg(long, value_name = "PATH")]

@@ -19,14 +19,12 @@ pub struct Candidate {
     /// What it was made for.
     pub target: String,
     /// Where it was to run.
-    #[serde(serialize_with = "name")]
     pub provider: Provider,
     /// Threads within one operator.
     pub threads: u16,
     /// Its recorded accuracy; `None` if none is recorded on images for which the reference's is.
     pub accuracy: Option<AccuracyFacts>,
     /// Where it ran; `None` if it could not be started.
-    #[serde(serialize_with = "name_of_some")]
     pub provider_used: Option<Provider>,
     /// How long it takes to start.
     pub start: Option<Start>,
@@ -105,14 +103,6 @@ impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
-}
-
-fn name<S: Serializer>(provider: &Provider, serializer: S) -> Result<S::Ok, S::Error> {
-    provider.name().serialize(serializer)
-}
-
-fn name_of_some<S: Serializer>(provider: &Option<Provider>, serializer: S) -> Result<S::Ok, S::Error> {
-    provider.map(Provider::name).serialize(serializer)
 }
 
 impl Candidate {

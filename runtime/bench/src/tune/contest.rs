@@ -55,18 +55,16 @@ impl Contest<'_> {
         };
         let (mut candidates, mut entered, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
         for variant in variants {
-            let places = self
-                .providers
-                .iter()
-                .flat_map(|&provider| self.threads.iter().map(move |&threads| (provider, threads)));
-            for (provider, threads) in places {
-                let mut candidate = Candidate::new(variant, provider, threads, reference);
-                progress(&format!("starting {}", candidate.label()));
-                if let Some(run) = self.enter(&mut candidate, reference, start(variant, provider, threads))? {
-                    entered.push(candidates.len());
-                    subjects.push(run);
+            for &provider in self.providers {
+                for &threads in self.threads {
+                    let mut candidate = Candidate::new(variant, provider, threads, reference);
+                    progress(&format!("starting {}", candidate.label()));
+                    if let Some(run) = self.enter(&mut candidate, reference, start(variant, provider, threads))? {
+                        entered.push(candidates.len());
+                        subjects.push(run);
+                    }
+                    candidates.push(candidate);
                 }
-                candidates.push(candidate);
             }
         }
         let mut samples: Vec<Option<Samples>> = candidates.iter().map(|_| None).collect();

@@ -15,23 +15,26 @@ pub const SEED: u64 = 0;
 /// one with the lowest median is chosen or, of those from which it shows no difference, the plainest: the reference before
 /// others, then the one with fewer threads.
 pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>]) -> Option<usize> {
-    let reference = candidates.first()?.clone();
-    let is_reference = |candidate: &Candidate| candidate.runs_as(&reference);
+    let reference = candidates.first()?;
+    let name = reference.name();
+    let is_reference: Vec<bool> = candidates
+        .iter()
+        .map(|candidate| candidate.runs_as(reference))
+        .collect();
     let mut accepted: Vec<(usize, &Samples)> = Vec::new();
     for (index, ours) in samples.iter().enumerate() {
         let Some(ours) = ours else { continue };
         candidates[index].latency = Some(ours.summary());
         let threads = candidates[index].threads;
-        let is_rival = |other: &Candidate| is_reference(other) && other.threads == threads;
-        let rival = candidates.iter().zip(samples).find(|(other, _)| is_rival(other));
-        let Some((_, Some(theirs))) = rival else {
+        let rival = (0..candidates.len()).find(|&other| is_reference[other] && candidates[other].threads == threads);
+        let Some(theirs) = rival.and_then(|rival| samples[rival].as_ref()) else {
             accepted.push((index, ours));
             continue;
         };
         let ratio = Ratio::of_medians(ours, theirs, SEED);
         candidates[index].ratio = Some(ratio);
         let verdict = match ratio.shows() {
-            _ if is_reference(&candidates[index]) => Verdict::Accepted,
+            _ if is_reference[index] => Verdict::Accepted,
             Shown::Faster => Verdict::Accepted,
             Shown::Nothing => Verdict::NoDifference,
             Shown::Slower => Verdict::Slower,
@@ -39,7 +42,7 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>]) 
         if verdict == Verdict::Accepted {
             accepted.push((index, ours));
         } else {
-            let reason = figures(ours, theirs, &ratio, &reference.name(), threads);
+            let reason = figures(ours, theirs, &ratio, &name, threads);
             candidates[index].conclude(verdict, reason);
         }
     }
@@ -51,10 +54,7 @@ pub(super) fn decide(candidates: &mut [Candidate], samples: &[Option<Samples>]) 
         index == fastest || Ratio::of_medians(fastest_samples, samples, SEED).shows() != Shown::Faster
     };
     let level = accepted.iter().filter(|(index, samples)| is_level(*index, samples));
-    let &(chosen, _) = level.min_by_key(|(index, _)| {
-        let candidate = &candidates[*index];
-        (!is_reference(candidate), candidate.threads, *index)
-    })?;
+    let &(chosen, _) = level.min_by_key(|(index, _)| (!is_reference[*index], candidates[*index].threads, *index))?;
     let (label, best) = (candidates[chosen].label(), candidates[fastest].label());
     for (index, _) in accepted {
         if index != chosen {

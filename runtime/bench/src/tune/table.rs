@@ -37,7 +37,12 @@ impl fmt::Display for Report {
         if let Some(warning) = &self.engine.warning {
             write_wrapped(f, "warning: ", warning)?;
         }
-        let untried = self.untried().join(", ");
+        let tried: Vec<_> = self
+            .candidates
+            .iter()
+            .map(|candidate| candidate.provider.name())
+            .collect();
+        let untried = untried(&self.engine.providers, &tried).join(", ");
         if !untried.is_empty() {
             let text = format!(
                 "not tried: {untried}, which the engine was built with (--provider takes a list; `askd-bench doctor --provider` \
@@ -67,17 +72,14 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    /// Providers that the engine was built with and that were not to be tried.
-    fn untried(&self) -> Vec<&'static str> {
-        let tried = |name: &str| match name {
-            // the rule to take one or the other has both
-            "cpu" | "cuda" => self.providers.iter().any(|tried| [name, "cuda-or-cpu"].contains(tried)),
-            _ => self.providers.contains(&name),
-        };
-        let built_with = self.engine.providers.iter().copied();
-        built_with.filter(|name| !tried(name)).collect()
-    }
+/// Providers that the engine was built with and that were not to be tried.
+fn untried<'a>(built_with: &[&'a str], tried: &[&str]) -> Vec<&'a str> {
+    let was_tried = |name: &str| match name {
+        // the rule to take one or the other has both
+        "cpu" | "cuda" => tried.contains(&name) || tried.contains(&"cuda-or-cpu"),
+        _ => tried.contains(&name),
+    };
+    built_with.iter().copied().filter(|name| !was_tried(name)).collect()
 }
 
 fn latency(candidate: &Candidate) -> [String; 9] {
@@ -106,4 +108,16 @@ fn start(candidate: &Candidate) -> [String; 6] {
         number(start.map(|start| start.session_ms), 2),
         number(start.map(|start| start.first_run_ms), 2),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::untried;
+
+    #[test]
+    fn what_the_engine_has_and_nobody_asked_for_is_untried() {
+        assert_eq!(untried(&["cpu", "openvino"], &["cpu", "cpu"]), ["openvino"]);
+        assert_eq!(untried(&["cpu", "cuda", "tensorrt"], &["cuda-or-cpu"]), ["tensorrt"]);
+        assert!(untried(&["cpu"], &["cpu"]).is_empty());
+    }
 }
